@@ -1,0 +1,11 @@
+"""Differentiation: a graph in, gradients out. Reverse mode, forward mode, and batching of a graph.
+
+Each rule stands in the op's record; here is only the order in which they are applied. May import
+`graph`, `ops` and `errors`.
+"""
+
+from koubai.diff.batch import batched
+from koubai.diff.forward import forward_mode
+from koubai.diff.reverse import conform, gradients, reverse_mode
+
+__all__ = ["batched", "conform", "forward_mode", "gradients", "reverse_mode"]

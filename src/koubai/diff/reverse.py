@@ -1,0 +1,146 @@
+"""Reverse mode: backpropagation.
+
+A node's gradient is the sum of what its users send back; a user sends its own gradient through the
+rule of its op. Users come before the nodes that they use, so that each node is complete when its turn
+comes (Linnainmaa 1970; Baydin et al. 2018, section 3.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from koubai.graph import Node, users_first, value_of
+from koubai.ops.elementwise import real
+from koubai.ops.shape import astype, broadcast_to, summed_to
+from koubai.ops.structure import output
+
+__all__ = ["active", "conform", "gradients", "reverse_mode"]
+
+
+def gradients(outputs: Sequence[Node], cotangents: Sequence[Any]) -> dict[Node, Any]:
+    """Gradients of every leaf that requires one, as plain arrays; nothing is recorded.
+
+    Parameters
+    ----------
+    outputs : nodes
+    cotangents : arrays of the outputs' shapes, the gradient that each output receives
+    """
+    found: dict[Node, Any] = {}
+    for node, g in zip(outputs, cotangents):
+        _add(found, node, g)
+    leaves = {}
+    for node in users_first(outputs, gradients_only=True):
+        if node.op is None:
+            leaves[node] = found[node] if node in found else np.zeros_like(node.value)
+            continue
+        g = found.pop(node, None)
+        if g is None:
+            continue
+        if type(g) is list:
+            g = _filled(g, node)
+        values = [x.value if isinstance(x, Node) else x for x in node.inputs]
+        y, rules, params = node.value, node.op.vjp, node.params
+        for i, x in enumerate(node.inputs):
+            if not (isinstance(x, Node) and x.requires_grad):
+                continue
+            rule = rules[i]  # type: ignore[index]
+            if rule is not None:
+                message = rule(g, y, *values, **params)
+                if node.op is output:
+                    _add_to_slot(found, x, params["index"], message)
+                else:
+                    _add(found, x, conform(message, values[i]))
+    return leaves
+
+
+def reverse_mode(
+    outputs: Sequence[Node], cotangents: Sequence[Any], wrt: Sequence[Node], *, record: bool
+) -> list[Any]:
+    """Gradients of `outputs` with respect to the nodes `wrt`; None where an output does not depend on one.
+
+    Parameters
+    ----------
+    record : bool
+        With True the rules see nodes, and their results are nodes of the same graph, which can be
+        differentiated again. With False they see values.
+    """
+    order = active(outputs, wrt)
+    inside = set(order)
+    targets = set(wrt)
+    look = (lambda x: x) if record else value_of
+    found: dict[Node, Any] = {}
+    for node, g in zip(outputs, cotangents):
+        if node in inside:
+            _add(found, node, g)
+    for node in order:
+        if node in targets:
+            continue
+        g = found.pop(node, None)
+        if g is None:
+            continue
+        if type(g) is list:
+            g = _filled(g, node)
+        inputs = [look(x) for x in node.inputs]
+        y, op, params = look(node), node.op, node.params
+        for i, x in enumerate(node.inputs):
+            if not isinstance(x, Node) or x not in inside:
+                continue
+            rule = op.vjp[i]
+            if rule is not None:
+                message = rule(g, y, *inputs, **params)
+                if op is output:
+                    _add_to_slot(found, x, params["index"], message)
+                else:
+                    _add(found, x, conform(message, inputs[i]))
+    return [found.get(node) for node in wrt]
+
+
+def active(outputs: Iterable[Node], wrt: Iterable[Node]) -> list[Node]:
+    """The nodes between `wrt` and `outputs`, users first: those through which a gradient passes."""
+    order = users_first(outputs, gradients_only=True)
+    inside = set(wrt)
+    for node in reversed(order):
+        if node not in inside and any(isinstance(x, Node) and x in inside for x in node.inputs):
+            inside.add(node)
+    return [node for node in order if node in inside]
+
+
+def conform(g: Any, x: Any) -> Any:
+    """What a rule returned, in the shape and dtype of the input that receives it.
+
+    Sums over the axes along which the input was broadcast, takes the real part for a real input, casts.
+    """
+    kind = type(g)
+    if kind is type(x) and kind is np.float64:
+        return g
+    if not isinstance(g, (Node, np.ndarray, np.generic)):
+        g = np.asarray(g, x.dtype)[()]
+    shape = x.shape
+    if g.shape != shape:
+        g = summed_to(g, shape) if len(shape) <= g.ndim and g.size >= x.size else broadcast_to(g, shape=shape)
+    dtype = x.dtype
+    if g.dtype != dtype:
+        if g.dtype.kind == "c" and dtype.kind != "c":
+            g = real(g)
+        if g.dtype != dtype:
+            g = astype(g, dtype=dtype)
+    return g
+
+
+def _add(found: dict[Node, Any], node: Node, g: Any) -> None:
+    if node in found:
+        found[node] = found[node] + g
+    else:
+        found[node] = g
+
+
+def _add_to_slot(found: dict[Node, Any], node: Node, index: int, g: Any) -> None:
+    slots = found.setdefault(node, [None] * len(node.type))
+    slots[index] = g if slots[index] is None else slots[index] + g
+
+
+def _filled(slots: list[Any], node: Node) -> tuple[Any, ...]:
+    return tuple(np.zeros(t.shape, t.dtype)[()] if g is None else g for g, t in zip(slots, node.type))

@@ -1,0 +1,59 @@
+"""The one family of exceptions. Each is also what a NumPy user would expect to catch.
+
+A message says what was expected, what came, where, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DTypeError",
+    "DataError",
+    "GradientError",
+    "IndexingError",
+    "KoubaiError",
+    "ShapeError",
+    "TracingError",
+    "UnsupportedError",
+    "UsageError",
+    "VerifyError",
+]
+
+
+class KoubaiError(Exception):
+    """Base class of everything that koubai raises on purpose."""
+
+
+class ShapeError(KoubaiError, ValueError):
+    """Shapes, axes or sizes that do not fit together."""
+
+
+class DTypeError(KoubaiError, TypeError):
+    """A dtype or a kind of object that cannot be used here."""
+
+
+class IndexingError(KoubaiError, IndexError):
+    """An index outside its range."""
+
+
+class UsageError(KoubaiError, ValueError):
+    """An argument whose value makes no sense here."""
+
+
+class UnsupportedError(KoubaiError, TypeError, NotImplementedError):
+    """Something that is well defined but that koubai does not do; the message names the remedy."""
+
+
+class TracingError(KoubaiError, TypeError):
+    """A value was asked for where only shape and dtype are known."""
+
+
+class GradientError(KoubaiError, AssertionError):
+    """A gradient that is wrong, or that is not defined."""
+
+
+class DataError(KoubaiError, ValueError):
+    """Data that cannot be read or used: the message names file, row and column."""
+
+
+class VerifyError(KoubaiError, ValueError):
+    """A graph that breaks a rule of the graph."""

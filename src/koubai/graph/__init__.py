@@ -1,0 +1,35 @@
+"""The graph: nodes, their types, the op record, and the one function that applies an op.
+
+Everything else in koubai is a reading of what is defined here. May import `errors` only.
+"""
+
+from koubai.graph.apply import apply, recording, value_of
+from koubai.graph.node import Node, constant, placeholder
+from koubai.graph.op import Op, Refusal, Sample, Words, register, registered, registry, variadic
+from koubai.graph.text import to_text
+from koubai.graph.types import Type, type_of
+from koubai.graph.verify import verify
+from koubai.graph.walk import topological, users_first
+
+__all__ = [
+    "Node",
+    "Op",
+    "Refusal",
+    "Sample",
+    "Type",
+    "Words",
+    "apply",
+    "constant",
+    "placeholder",
+    "recording",
+    "register",
+    "registered",
+    "registry",
+    "to_text",
+    "topological",
+    "type_of",
+    "users_first",
+    "value_of",
+    "variadic",
+    "verify",
+]

@@ -1,0 +1,137 @@
+"""The one function that applies an op: it records, and when values exist it computes."""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+from sys import _getframe
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from koubai.errors import DTypeError, KoubaiError, UnsupportedError
+from koubai.graph.node import Node
+from koubai.graph.types import type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from koubai.graph.op import Op
+
+__all__ = ["apply", "recording", "value_of"]
+
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_inside: dict[str, bool] = {}
+
+
+def value_of(x: Any) -> Any:
+    """The value of a node; anything else is its own value."""
+    return x.value if isinstance(x, Node) else x
+
+
+def users_frame(depth: int) -> Any:
+    """The innermost frame, from `depth` frames up, whose code does not stand in this package."""
+    frame: Any = _getframe(depth)
+    while True:
+        filename = frame.f_code.co_filename
+        inside = _inside.get(filename)
+        if inside is None:
+            inside = _inside[filename] = filename.startswith(PACKAGE)
+        if not inside or frame.f_back is None:
+            return frame
+        frame = frame.f_back
+
+
+def new_node(
+    kind: type[Node], op: Op, inputs: tuple[Any, ...], params: dict[str, Any], value: Any, requires_grad: bool
+) -> Any:
+    """A recorded node, with the place in the user's code that asked for it."""
+    node = kind.__new__(kind)
+    node.op = op
+    node.inputs = inputs
+    node.params = params
+    node.value = value
+    node.requires_grad = requires_grad
+    node.name = None
+    frame = users_frame(3)
+    node.code = frame.f_code
+    node.offset = frame.f_lasti
+    return node
+
+
+def apply(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """Apply `op` to arrays, numbers and nodes.
+
+    Among plain arrays it only computes. With a node among the inputs the result is a node: recorded
+    when a gradient is wanted, or when an input has no value yet (then only the type is inferred);
+    otherwise a leaf that holds the value.
+    """
+    kind = None
+    track = symbolic = False
+    values = []
+    for x in inputs:
+        if isinstance(x, Node):
+            kind = x.result_class
+            value = x.value
+            if value is None:
+                symbolic = True
+            if x.requires_grad:
+                track = True
+            values.append(value)
+        else:
+            values.append(x)
+    if kind is None:
+        return op.forward(*inputs, **params)
+    track = track and op.vjp is not None and recording.get()
+    if symbolic:
+        node = new_node(kind, op, inputs, params, None, track)
+        node._type = op.infer(*types_of(op, inputs), **params)
+        return node
+    try:
+        value = op.forward(*values, **params)
+    except KoubaiError:
+        raise
+    except (TypeError, ValueError, IndexError) as error:
+        raise explained(op, inputs, params, error) from None
+    if track:
+        return new_node(kind, op, inputs, params, value, True)
+    node = kind.__new__(kind)
+    node.op = None
+    node.inputs = ()
+    node.params = {}
+    node.value = value
+    node.requires_grad = False
+    node.name = None
+    node.code = None
+    node.offset = 0
+    return node
+
+
+def types_of(op: Op, inputs: Sequence[Any]) -> list[Any]:
+    """The types of an op's inputs, or an error that names the op and the argument."""
+    types = []
+    for i, x in enumerate(inputs):
+        try:
+            types.append(x.type if isinstance(x, Node) else type_of(x))
+        except DTypeError as error:
+            raise DTypeError(f"{op.name}: argument {i}: {error}") from None
+    return types
+
+
+def explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: Exception) -> Exception:
+    """NumPy's refusal in koubai's words: the type rule says what was expected, if it objects too."""
+    try:
+        types = types_of(op, inputs)
+        op.infer(*types, **params)
+    except KoubaiError as better:
+        return better
+    except Exception:
+        return error
+    given = ", ".join(map(str, types))
+    message = f"{op.name}({given}): {error}"
+    for family in (np.linalg.LinAlgError, IndexError, ValueError):
+        if isinstance(error, family):
+            return family(message)
+    return UnsupportedError(message)

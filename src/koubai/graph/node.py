@@ -1,0 +1,124 @@
+"""A node of the graph: one value, the op that made it and what the op was given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from koubai.graph.types import Type, type_of
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from koubai.graph.op import Op
+
+__all__ = ["Node", "constant", "placeholder"]
+
+NO_PARAMS: dict[str, Any] = {}
+
+
+class Node:
+    """One value in a computation.
+
+    A node points to what it was made from and never to its users, so that a graph is freed by
+    reference counting when its last handle goes. CPython's deallocator of slotted objects and tuples
+    defers nested releases (its "trashcan"), so that a chain of a million nodes does not recurse.
+
+    Attributes
+    ----------
+    op : Op or None
+        What made it; None for a leaf.
+    inputs : tuple
+        Nodes, and plain arrays or numbers for constants.
+    params : dict
+        Static arguments of the op (axes, shapes, ...).
+    value : array, NumPy scalar (for 0-d values), tuple of these, or None while only the type is known
+    requires_grad : bool
+        Whether differentiation goes through this node.
+    name : str or None
+    code, offset
+        Where the user's code made it: a code object and the offset of the instruction, resolved to a
+        line only when somebody asks.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_type",
+        "code",
+        "inputs",
+        "name",
+        "offset",
+        "op",
+        "params",
+        "requires_grad",
+        "value",
+    )
+
+    result_class: ClassVar[type[Node]]
+
+    op: Op | None
+    inputs: tuple[Any, ...]
+    params: dict[str, Any]
+    value: Any
+    requires_grad: bool
+    name: str | None
+    code: CodeType | None
+    offset: int
+    _type: Type | tuple[Type, ...]
+
+    @property
+    def type(self) -> Any:
+        """The node's Type; a tuple of Types where the op has several outputs."""
+        value = self.value
+        if value is None:
+            return self._type
+        if type(value) is tuple:
+            return tuple(type_of(v) for v in value)
+        return type_of(value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        value = self.value
+        return self._type.shape if value is None else value.shape  # type: ignore[union-attr, no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        value = self.value
+        return self._type.dtype if value is None else value.dtype  # type: ignore[union-attr]
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def where(self) -> str | None:
+        """``file:line`` of the user's code that made this node, or None for a leaf."""
+        if self.code is None:
+            return None
+        line = self.code.co_firstlineno
+        for start, end, number in self.code.co_lines():
+            if start <= self.offset < end and number is not None:
+                line = number
+        return f"{self.code.co_filename}:{line}"
+
+
+Node.result_class = Node
+
+
+def constant(value: Any, kind: type[Node] = Node, *, requires_grad: bool = False) -> Any:
+    """A leaf that holds `value` (not copied)."""
+    node = kind.__new__(kind)
+    node.op = None
+    node.inputs = ()
+    node.params = NO_PARAMS
+    node.value = value
+    node.requires_grad = requires_grad
+    node.name = None
+    node.code = None
+    node.offset = 0
+    return node
+
+
+def placeholder(of: Type, kind: type[Node] = Node, *, requires_grad: bool = False) -> Any:
+    """A leaf of which only the type is known: an input of a traced graph."""
+    node = constant(None, kind, requires_grad=requires_grad)
+    node._type = of
+    return node

@@ -1,0 +1,159 @@
+"""The op record: everything that koubai knows of an operation, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from koubai.errors import UsageError
+from koubai.graph.apply import apply
+from koubai.graph.types import Type
+
+__all__ = ["Op", "Refusal", "Sample", "Words", "register", "registered", "registry", "variadic"]
+
+Rule = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An operation for people.
+
+    Parameters
+    ----------
+    formula : str
+        What it computes, as plain text with y for the result: ``"y = sin x"``.
+    derivative : str
+        The local derivative, or the rule of the gradient: ``"dy/dx = cos x"``.
+    en, ja : str
+        One sentence each.
+    """
+
+    formula: str
+    derivative: str
+    en: str
+    ja: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Inputs on which an op is exercised: compared with its type rule, differentiated, batched."""
+
+    args: tuple[Any, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+    rtol: float = 1e-6
+    second_order: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Inputs that an op must refuse, the exception and a piece of its message."""
+
+    args: tuple[Any, ...]
+    params: dict[str, Any]
+    error: type[Exception]
+    says: str
+
+
+class variadic:  # noqa: N801 - it is written like a decorator
+    """Rules for an op with any number of inputs: ``rule(i, g, y, *xs)`` for input i.
+
+    Examples
+    --------
+    >>> rules = variadic(lambda i, g, y, *xs: (i, g))
+    >>> rules[2](5.0, None)
+    (2, 5.0)
+    """
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __getitem__(self, index: int) -> Rule:
+        return partial(self.rule, index)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Op:
+    """One operation.
+
+    Parameters
+    ----------
+    name : str
+        The field's standard name.
+    forward : callable
+        ``forward(*values, **params)`` in NumPy; several outputs as a tuple.
+    infer : callable
+        ``infer(*types, **params) -> Type`` (or a tuple of Types). Raises a `ShapeError` or `DTypeError`
+        that says what was expected and what came.
+    vjp, jvp : sequence of callables, or None
+        One rule an input: ``vjp[i](g, y, *xs, **params)`` is the gradient that input i receives when y
+        receives g; ``jvp[i](t, y, *xs, **params)`` is the change of y when input i changes by t. Written
+        with ops and operators only, so that they compute on arrays and record on tensors. The engine
+        undoes broadcasting and casts to the input's dtype afterwards. An entry may be None: no gradient
+        flows to that input. None for the whole: no gradient at all (the derivative is zero or undefined
+        everywhere, as for comparisons).
+    batch : callable or None
+        ``batch(op, size, batched, *xs, **params)``: the op on a stack of `size` inputs; ``batched[i]`` says
+        whether input i carries the new axis, always as its axis 0. The result carries it as axis 0. None: one
+        example at a time.
+    words : Words
+    samples : callable returning a sequence of Sample
+    refuses : callable returning a sequence of Refusal
+    linear : bool
+        Whether the op is linear in each input by itself: then it needs no `jvp`, since the change of y is
+        the op with the input replaced by its change.
+    broadcasts : bool
+        Whether inputs broadcast against each other, so that gradients must be summed back.
+    elementwise : bool
+        Whether the result at an index depends on the inputs at that index only.
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    infer: Callable[..., Any]
+    words: Words
+    vjp: Sequence[Rule | None] | variadic | None = None
+    jvp: Sequence[Rule | None] | variadic | None = None
+    batch: Callable[..., Any] | None = None
+    samples: Callable[[], Sequence[Sample]] = tuple
+    refuses: Callable[[], Sequence[Refusal]] = tuple
+    linear: bool = False
+    broadcasts: bool = False
+    elementwise: bool = False
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        """Apply the op: on arrays it computes, on nodes it records too."""
+        return apply(self, inputs, params)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> Any:
+        # Copies and pickles keep the identity: an op is looked up by its name, never duplicated.
+        return (registered, (self.name,))
+
+
+_registry: dict[str, Op] = {}
+
+
+def register(op: Op) -> Op:
+    """Add an op to the table that tests, documentation and pickles read; the name must be free."""
+    if _registry.setdefault(op.name, op) is not op:
+        raise UsageError(f"register: an op named {op.name!r} exists already; choose another name")
+    return op
+
+
+def registered(name: str) -> Op:
+    """The op of this name."""
+    try:
+        return _registry[name]
+    except KeyError:
+        raise UsageError(f"no op is named {name!r}; `koubai ops` lists them all") from None
+
+
+def registry() -> dict[str, Op]:
+    """All registered ops by name, in the order of registration."""
+    return dict(_registry)

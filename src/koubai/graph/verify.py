@@ -1,0 +1,75 @@
+"""What makes a graph legal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from koubai.errors import KoubaiError, VerifyError
+from koubai.graph.apply import types_of
+from koubai.graph.node import Node
+from koubai.graph.op import Op
+from koubai.graph.types import Type
+from koubai.graph.walk import topological
+
+__all__ = ["verify"]
+
+
+def verify(outputs: Any) -> None:
+    """Raise `VerifyError` unless the graph is legal.
+
+    Legal means: no cycles; every input is a node, an array or a number; every node's type is what its
+    op infers from its inputs' types; a value, where there is one, has that type; only floating-point
+    and complex nodes (or tuples of such) require a gradient; the node of an op with several outputs is
+    used only by ``output``.
+    """
+    nodes = [outputs] if isinstance(outputs, Node) else list(outputs)
+    order = topological(nodes)
+    _no_cycles(nodes, order)
+    for node in order:
+        _verify_node(node)
+
+
+def _no_cycles(outputs: list[Any], order: list[Any]) -> None:
+    # Kahn's algorithm never releases a node of a cycle, so that it is missing from the order.
+    reached = set(order)
+    for node in outputs:
+        if node not in reached:
+            raise VerifyError("the graph has a cycle through one of its outputs")
+    for node in order:
+        for x in node.inputs:
+            if isinstance(x, Node) and x not in reached:
+                raise VerifyError(f"the graph has a cycle through a node of op {x.op and x.op.name}")
+
+
+def _verify_node(node: Node) -> None:
+    label = node.name or (node.op.name if node.op else "leaf")
+    types = node.type if isinstance(node.type, tuple) else (node.type,)
+    if node.requires_grad and not any(t.differentiable for t in types):
+        raise VerifyError(f"{label}: a {types[0]} cannot require a gradient")
+    if node.op is None:
+        if node.inputs:
+            raise VerifyError(f"{label}: a leaf has inputs")
+        return
+    if not isinstance(node.op, Op):
+        raise VerifyError(f"{label}: expected an Op, got {type(node.op).__name__}")
+    for i, x in enumerate(node.inputs):
+        if not isinstance(x, (Node, np.ndarray, np.generic, bool, int, float, complex)):
+            raise VerifyError(f"{label}: input {i} is neither node, array nor number: {type(x).__name__}")
+        if isinstance(x, Node) and isinstance(x.type, tuple) and node.op.name != "output":
+            raise VerifyError(f"{label}: input {i} has several outputs; take one with `output`")
+    try:
+        expected = node.op.infer(*types_of(node.op, node.inputs), **node.params)
+    except KoubaiError as error:
+        raise VerifyError(f"{label}: {error}") from error
+    expected = tuple(expected) if isinstance(expected, (tuple, list)) else (expected,)
+    for want, have in zip(expected, types, strict=True):
+        if not _same(want, have):
+            raise VerifyError(f"{label}: its op infers {want}, the node has {have}")
+
+
+def _same(a: Type, b: Type) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype
+
+

@@ -1,0 +1,4 @@
+"""``koubai.numpy``: the public name of `koubai.tensor.numpy`."""
+
+import koubai.tensor  # noqa: F401 - gives Tensor its methods
+from koubai.tensor.numpy import *  # noqa: F403

@@ -1,0 +1,189 @@
+"""Indexing, scattering, sorting: ops that choose elements by position.
+
+An index is written as a static pattern, with a `Slot` where an index array goes: the arrays are inputs of
+the op, so that they may come from the computation itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from koubai.errors import IndexingError
+from koubai.graph import Op, Sample, Type, Words, register
+from koubai.ops.define import arrays, ndim_of, shape_of, stacked
+from koubai.ops.shape import reshape, transpose
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of the index array number `number` in a pattern."""
+
+    number: int
+
+
+Pattern = tuple[Any, ...]
+
+
+def filled(pattern: Pattern, slots: Sequence[Any]) -> Pattern:
+    """The index itself: the pattern with its arrays put in."""
+    return tuple(slots[p.number] if isinstance(p, Slot) else p for p in pattern)
+
+
+def _result_shape(shape: tuple[int, ...], pattern: Pattern, slots: Sequence[Type]) -> tuple[int, ...]:
+    # Asked on arrays without memory: NumPy itself says what an index gives, or why it refuses.
+    blank = np.broadcast_to(np.zeros((), np.bool_), shape)
+    zeros = [np.broadcast_to(np.zeros((), np.intp), t.shape) for t in slots]
+    index = filled(pattern, zeros)
+    if 0 in shape:
+        # an index array full of zeros is out of range on an empty axis; a longer axis has the same result shape
+        blank = np.broadcast_to(blank.dtype.type(0), tuple(n or 1 for n in shape)) if slots else blank
+    return blank[index].shape
+
+
+def _getitem_infer(x: Type, *slots: Type, pattern: Pattern) -> Type:
+    try:
+        return Type(_result_shape(x.shape, pattern, slots), x.dtype)
+    except IndexError as error:
+        raise IndexingError(f"getitem: an array of shape {x.shape} cannot be indexed so: {error}") from None
+
+
+def _getitem(x: Any, *slots: Any, pattern: Pattern) -> Any:
+    return x[filled(pattern, slots)] if slots else x[pattern]
+
+
+def _advanced_block(pattern: Pattern, ndim: int) -> tuple[list[int], bool]:
+    """Positions of the index arrays and numbers that act together, and whether they stand apart.
+
+    Apart (a slice, None or ... between them), NumPy puts their common axes in front of all others.
+    """
+    if not any(isinstance(p, Slot) for p in pattern):
+        return [], False
+    where = [i for i, p in enumerate(pattern) if isinstance(p, (Slot, int, np.integer))]
+    return where, where != list(range(where[0], where[-1] + 1))
+
+
+def _getitem_batch(op: Op, size: int, batched: Sequence[bool], x: Any, *slots: Any, pattern: Pattern) -> Any:
+    if any(batched[1:]):
+        return _getitem_rows(op, size, batched, x, *slots, pattern=pattern)
+    y = op(x, *slots, pattern=(slice(None), *pattern))
+    _, apart = _advanced_block(pattern, ndim_of(x) - 1)
+    if apart:
+        count = max((ndim_of(s) for s in slots), default=0)
+        y = transpose(y, axes=(count, *range(count), *range(count + 1, ndim_of(y))))
+    return y
+
+
+def _row_numbers(size: int, slots: Sequence[Any], batched: Sequence[bool]) -> tuple[Any, list[Any], int]:
+    """The example's own number as one more index array, and the index arrays aligned with it."""
+    rank = max(ndim_of(s) - b for s, b in zip(slots, batched))
+    rows = np.arange(size).reshape((size,) + (1,) * rank)
+    aligned = []
+    for s, b in zip(slots, batched):
+        if b:
+            s = reshape(s, shape=(size, *(1,) * (rank - ndim_of(s) + 1), *shape_of(s)[1:]))
+        aligned.append(s)
+    return rows, aligned, rank
+
+
+def _getitem_rows(op: Op, size: int, batched: Sequence[bool], x: Any, *slots: Any, pattern: Pattern) -> Any:
+    rows, aligned, rank = _row_numbers(size, slots, batched[1:])
+    x = stacked(x, batched[0], size)
+    n = len(slots)
+    block, apart = _advanced_block(pattern, ndim_of(x) - 1)
+    y = op(x, *aligned, rows, pattern=(Slot(n), *pattern))
+    # The row number in front joins the block: its axes stand first unless the block itself was in front.
+    leading = 0
+    if not apart:
+        before = pattern[: block[0]]
+        leading = _axes_of(before, ndim_of(x) - 1, pattern)
+    if leading:
+        block_axes = range(1, rank + 1)
+        others = range(rank + 1, rank + 1 + leading)
+        y = transpose(y, axes=(0, *others, *block_axes, *range(rank + 1 + leading, ndim_of(y))))
+    return y
+
+
+def _axes_of(part: Pattern, ndim: int, pattern: Pattern) -> int:
+    """How many axes of the result a part of a pattern makes."""
+    used = sum(1 for p in pattern if p is not None and p is not Ellipsis)
+    return sum(ndim - used if p is Ellipsis else 1 for p in part if p is Ellipsis or p is None or isinstance(p, slice))
+
+
+def _scatter_forward(g: Any, *slots: Any, pattern: Pattern, shape: tuple[int, ...]) -> Any:
+    y = np.zeros(shape, g.dtype if hasattr(g, "dtype") else np.float64)
+    index = filled(pattern, slots)
+    if slots:
+        np.add.at(y, index, g)
+    else:
+        y[index] = g
+    return y
+
+
+def _scatter_batch(op: Op, size: int, batched: Sequence[bool], g: Any, *slots: Any, pattern: Pattern, shape: Any) -> Any:
+    example = np.broadcast_to(np.bool_(False), shape)
+    g = stacked(g, batched[0], size)
+    if any(batched[1:]):
+        rows, aligned, rank = _row_numbers(size, slots, batched[1:])
+        block, apart = _advanced_block(pattern, example.ndim)
+        leading = 0 if apart else _axes_of(pattern[: block[0]], example.ndim, pattern)
+        if leading:
+            g = transpose(g, axes=(0, *range(1 + leading, 1 + leading + rank), *range(1, 1 + leading),
+                                   *range(1 + leading + rank, ndim_of(g))))  # fmt: skip
+        return op(g, *aligned, rows, pattern=(Slot(len(slots)), *pattern), shape=(size, *shape))
+    _, apart = _advanced_block(pattern, example.ndim)
+    if apart:
+        count = max((ndim_of(s) for s in slots), default=0)
+        g = transpose(g, axes=(*range(1, count + 1), 0, *range(count + 1, ndim_of(g))))
+    return op(g, *slots, pattern=(slice(None), *pattern), shape=(size, *shape))
+
+
+def _index_samples() -> list[Sample]:
+    a, b = arrays((4, 3), (3, 4, 2))
+    rows, columns = np.array([0, 2, 2]), np.array([[1], [0]])
+    return [
+        Sample((a,), {"pattern": (1,)}),
+        Sample((a,), {"pattern": (slice(None, None, -2), None, 0)}),
+        Sample((a,), {"pattern": (Ellipsis, slice(1, 3))}),
+        Sample((a,), {"pattern": (2, 1)}),
+        Sample((a, rows), {"pattern": (Slot(0),)}),
+        Sample((a, rows, columns), {"pattern": (Slot(0), Slot(1))}),
+        Sample((b, rows), {"pattern": (slice(None), Slot(0))}),
+        Sample((b, rows, rows[:1] - 1), {"pattern": (Slot(0), slice(None), Slot(1))}),
+        Sample((a, np.zeros((0,), np.intp)), {"pattern": (Slot(0),)}),
+    ]
+
+
+def _scatter_samples() -> list[Sample]:
+    found = []
+    for sample in _index_samples():
+        x, *slots = sample.args
+        y = _getitem(x, *slots, pattern=sample.params["pattern"])
+        found.append(Sample((np.asarray(y)[()], *slots), {**sample.params, "shape": x.shape}))
+    return found
+
+
+getitem = register(Op(
+    "getitem", _getitem, _getitem_infer,
+    vjp=(lambda g, y, x, *slots, pattern: scatter(g, *slots, pattern=pattern, shape=shape_of(x)),) + (None,) * 32,
+    jvp=(lambda t, y, x, *slots, pattern: getitem(t, *slots, pattern=pattern),) + (None,) * 32,
+    batch=_getitem_batch,
+    words=Words("y = x[index]", "the gradient at the chosen places, 0 elsewhere",
+                "Elements chosen by position; the gradient goes to these places, added where one is chosen twice.",
+                "位置で要素を取り出す。勾配は取り出した場所へ戻し、重複は足し合わせる。"),
+    samples=_index_samples,
+))  # fmt: skip
+scatter = register(Op(
+    "scatter", _scatter_forward,
+    lambda g, *slots, pattern, shape: Type(shape, g.dtype),
+    vjp=(lambda g, y, x, *slots, pattern, shape: getitem(g, *slots, pattern=pattern),) + (None,) * 32,
+    jvp=(lambda t, y, x, *slots, pattern, shape: scatter(t, *slots, pattern=pattern, shape=shape),) + (None,) * 32,
+    batch=_scatter_batch,
+    words=Words("y = zeros; y[index] += x", "the gradient at these places",
+                "Zeros with x added at the given places; it receives the gradient from there.",
+                "0の配列の指定位置に x を足し込む。勾配はその位置から取り出す。"),
+    samples=_scatter_samples,
+))  # fmt: skip

@@ -1,0 +1,281 @@
+"""Reductions and running reductions along axes.
+
+`axis` is always a sorted tuple of non-negative ints here (an int for running reductions): the NumPy
+signatures above normalize it. Ties in max and min share the gradient equally.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from koubai.graph import Op, Sample, Type, Words, register
+from koubai.ops.define import arrays, conjugated, dtype_by_example
+from koubai.ops.elementwise import exp, where
+from koubai.ops.shape import broadcast_to, concatenate, flip, transpose
+
+Axes = tuple[int, ...]
+
+
+def reduced_shape(shape: tuple[int, ...], axis: Axes, keepdims: bool) -> tuple[int, ...]:
+    """The shape after reducing the axes."""
+    if keepdims:
+        return tuple(1 if i in axis else n for i, n in enumerate(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axis)
+
+
+def restored(g: Any, shape: tuple[int, ...], axis: Axes) -> Any:
+    """`g`, which was reduced over `axis` from `shape`, with these axes back as axes of length one."""
+    return g.reshape(reduced_shape(shape, axis, True))
+
+
+def _reduction_samples() -> list[Sample]:
+    (a,) = arrays((2, 3, 4))
+    return [
+        Sample(arrays(()), {"axis": (), "keepdims": False}),
+        Sample(arrays((3,)), {"axis": (0,), "keepdims": False}),
+        Sample((a,), {"axis": (0, 1, 2), "keepdims": False}),
+        Sample((a,), {"axis": (1,), "keepdims": False}),
+        Sample((a,), {"axis": (0, 2), "keepdims": True}),
+        Sample(arrays((0, 2)), {"axis": (1,), "keepdims": False}),
+    ]
+
+
+def _with_empty() -> list[Sample]:
+    complex_sample = Sample((arrays((2, 3))[0] + 1j * arrays((2, 3), seed=1)[0],), {"axis": (0,), "keepdims": False})
+    return [*_reduction_samples(), Sample(arrays((0, 2)), {"axis": (0,), "keepdims": False}), complex_sample]
+
+
+def reduction(name: str, forward: Callable[..., Any], *, words: Words, samples: Any = _reduction_samples, **rules: Any) -> Op:
+    """An op ``(x, axis, keepdims)`` that folds axes."""
+
+    def infer(x: Type, *, axis: Axes, keepdims: bool) -> Type:
+        dtype = dtype_by_example(name, lambda v: forward(v, axis=None, keepdims=False), [x.example()])
+        return Type(reduced_shape(x.shape, axis, keepdims), dtype)
+
+    def batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, axis: Axes, keepdims: bool) -> Any:
+        return op(x, axis=tuple(i + 1 for i in axis), keepdims=keepdims)
+
+    return register(Op(name, forward, infer, words, batch=batch, samples=samples, **rules))
+
+
+def _sum_vjp(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
+    return broadcast_to(restored(g, x.shape, axis), shape=tuple(x.shape))
+
+
+sum = reduction(
+    "sum", np.sum, linear=True, vjp=(_sum_vjp,), samples=_with_empty,
+    words=Words("y = sum of x over the axes", "dy/dx = 1 for every element summed",
+                "A sum hands the same gradient to every element that it summed.",
+                "総和は、足し合わせたすべての要素へ同じ勾配を配る。"),
+)  # fmt: skip
+
+
+def _others_product(x: Any, axis: Axes) -> Any:
+    """For each element the product of all the others along `axis`: right with zeros in it too.
+
+    The running products from both ends, each without the element itself, multiplied.
+    """
+    flat, restore = _gathered(x, axis)
+    ones = np.ones((*flat.shape[:-1], 1), flat.dtype)
+    before = concatenate(ones, cumprod(flat[..., :-1], axis=flat.ndim - 1), axis=flat.ndim - 1)
+    backwards = flip(flat, axis=(flat.ndim - 1,))
+    after = concatenate(ones, cumprod(backwards[..., :-1], axis=flat.ndim - 1), axis=flat.ndim - 1)
+    return restore(before * flip(after, axis=(flat.ndim - 1,)))
+
+
+def _gathered(x: Any, axis: Axes) -> tuple[Any, Callable[[Any], Any]]:
+    """`x` with the axes moved to the end and made one, and the way back."""
+    kept = tuple(i for i in range(x.ndim) if i not in axis)
+    order = kept + axis
+    count = int(np.prod([x.shape[i] for i in axis], dtype=np.int64))
+    moved_shape = tuple(x.shape[i] for i in order)
+    inverse = tuple(int(i) for i in np.argsort(order))
+    flat = transpose(x, axes=order).reshape((*moved_shape[: len(kept)], count))
+    return flat, lambda v: transpose(v.reshape(moved_shape), axes=inverse)
+
+
+def _prod_vjp(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
+    if x.size == 0 or not axis:
+        return broadcast_to(restored(g, x.shape, axis), shape=tuple(x.shape))
+    return restored(g, x.shape, axis) * conjugated(_others_product(x, axis))
+
+
+def _prod_jvp(t: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
+    if x.size == 0 or not axis:
+        return sum(t, axis=axis, keepdims=keepdims)
+    return sum(t * _others_product(x, axis), axis=axis, keepdims=keepdims)
+
+
+prod = reduction(
+    "prod", np.prod, vjp=(_prod_vjp,), jvp=(_prod_jvp,), samples=_with_empty,
+    words=Words("y = product of x over the axes", "dy/dx_i = product of the other elements",
+                "Each element receives the gradient times the product of all the others, also where some are zero.",
+                "各要素は、勾配に「自分以外の積」を掛けたものを受け取る。0が含まれていても正しい。"),
+)  # fmt: skip
+
+
+def _share(y: Any, x: Any, axis: Axes) -> Any:
+    """For each element 1/n if it is one of the n that reach the extremum, else 0."""
+    chosen = where(x == restored(y, x.shape, axis), 1.0, 0.0)
+    count = sum(chosen, axis=axis, keepdims=True)
+    return chosen / where(count == 0, 1.0, count)
+
+
+def _extremum_vjp(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
+    return restored(g, x.shape, axis) * _share(y, x, axis)
+
+
+def _extremum_jvp(t: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
+    return sum(t * _share(y, x, axis), axis=axis, keepdims=keepdims)
+
+
+max = reduction(
+    "max", np.max, vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
+    words=Words("y = largest x over the axes", "dy/dx = 1 at the largest, else 0; ties share",
+                "Only the largest element receives the gradient; equal ones share it.",
+                "最大の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
+)  # fmt: skip
+min = reduction(
+    "min", np.min, vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
+    words=Words("y = smallest x over the axes", "dy/dx = 1 at the smallest, else 0; ties share",
+                "Only the smallest element receives the gradient; equal ones share it.",
+                "最小の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
+)  # fmt: skip
+
+
+def _logsumexp(x: Any, *, axis: Axes | None, keepdims: bool) -> Any:
+    # Shifted by the maximum (by 0 where that is infinite), so that exp never overflows.
+    top = np.max(x.real, axis=axis, keepdims=True, initial=-np.inf)
+    top = np.where(np.isfinite(top), top, 0).astype(x.real.dtype)
+    with np.errstate(divide="ignore", over="ignore"):
+        y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return y if keepdims else np.squeeze(y, axis=axis)[()]
+
+
+def _softmax(y: Any, x: Any, axis: Axes) -> Any:
+    return exp(x - restored(y, x.shape, axis))
+
+
+logsumexp = reduction(
+    "logsumexp", _logsumexp,
+    vjp=(lambda g, y, x, *, axis, keepdims: restored(g, x.shape, axis) * conjugated(_softmax(y, x, axis)),),
+    jvp=(lambda t, y, x, *, axis, keepdims: sum(t * _softmax(y, x, axis), axis=axis, keepdims=keepdims),),
+    words=Words("y = ln(sum of e^x over the axes)", "dy/dx = e^(x - y), the softmax of x",
+                "The logarithm of a sum of exponentials, without overflow; its gradient is the softmax.",
+                "指数の和の対数を桁あふれなしに計算する。勾配はソフトマックスになる。"),
+)  # fmt: skip
+
+
+def _running_samples() -> list[Sample]:
+    (a,) = arrays((2, 3, 4))
+    return [
+        Sample(arrays((4,)), {"axis": 0}),
+        Sample((a,), {"axis": 1}),
+        Sample((a,), {"axis": 2}),
+        Sample(arrays((0, 2)), {"axis": 0}),
+        Sample((np.array([1.5, 0.0, -2.0, 0.5]),), {"axis": 0}),
+    ]
+
+
+def running(name: str, forward: Callable[..., Any], *, words: Words, **rules: Any) -> Op:
+    """An op ``(x, axis)`` whose result at i folds everything up to i along the axis."""
+
+    def infer(x: Type, *, axis: int) -> Type:
+        dtype = dtype_by_example(name, lambda v: forward(v.reshape(1), axis=0), [x.example()])
+        return Type(x.shape, dtype)
+
+    def batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, axis: int) -> Any:
+        return op(x, axis=axis + 1)
+
+    return register(Op(name, forward, infer, words, batch=batch, samples=_running_samples, **rules))
+
+
+def _reverse_cumsum(g: Any, axis: int) -> Any:
+    return flip(cumsum(flip(g, axis=(axis,)), axis=axis), axis=(axis,))
+
+
+cumsum = running(
+    "cumsum", np.cumsum, linear=True, vjp=(lambda g, y, x, *, axis: _reverse_cumsum(g, axis),),
+    words=Words("y_i = x_0 + ... + x_i", "dy_i/dx_j = 1 for j <= i",
+                "A running sum; its gradient is the running sum from the other end.",
+                "累積和。勾配は逆向きの累積和になる。"),
+)  # fmt: skip
+
+
+def _cumprod_slopes(x: Any, axis: int) -> Any:
+    """The array ``s[..., j, ..., i] = d y_i / d x_j`` with the axis i last: right with zeros in x too.
+
+    Column j is the running product of x with x_j put to one, from j on, so it costs n times the function.
+    """
+    n = x.shape[axis]
+    tall = x.reshape((*x.shape, 1))
+    order = (*range(axis + 1, x.ndim + 1),)
+    rows = transpose(tall, axes=(*range(axis), *order, axis))
+    rows = broadcast_to(rows.reshape((*x.shape[:axis], 1, *x.shape[axis + 1 :], n)), shape=(*x.shape, n))
+    column = np.arange(n).reshape((n,) + (1,) * (x.ndim - axis))
+    rows = where(column == np.arange(n), 1.0, rows)
+    return where(column <= np.arange(n), cumprod(rows, axis=x.ndim), 0.0)
+
+
+def _cumprod_vjp(g: Any, y: Any, x: Any, *, axis: int) -> Any:
+    spread = transpose(g.reshape((*g.shape, 1)), axes=(*range(axis), *range(axis + 1, g.ndim + 1), axis))
+    spread = spread.reshape((*g.shape[:axis], 1, *g.shape[axis + 1 :], g.shape[axis]))
+    return sum(spread * conjugated(_cumprod_slopes(x, axis)), axis=(x.ndim,), keepdims=False)
+
+
+def _cumprod_jvp(t: Any, y: Any, x: Any, *, axis: int) -> Any:
+    spread = t.reshape((*t.shape, 1)) * _cumprod_slopes(x, axis)
+    total = sum(spread, axis=(axis,), keepdims=False)
+    last = total.ndim - 1
+    return transpose(total, axes=(*range(axis), last, *range(axis, last)))
+
+
+cumprod = running(
+    "cumprod", np.cumprod, vjp=(_cumprod_vjp,), jvp=(_cumprod_jvp,),
+    words=Words("y_i = x_0 ... x_i", "dy_i/dx_j = product of the others up to i, for j <= i",
+                "A running product; each factor's gradient sums the products that it takes part in, without itself.",
+                "累積積。各要素の勾配は、自分が加わる積から自分を除いたものの和になる。"),
+)  # fmt: skip
+
+
+def _counting(name: str, forward: Callable[..., Any], formula: str, en: str, ja: str) -> Op:
+    return reduction(name, forward, words=Words(formula, "0", en, ja))
+
+
+any = _counting("any", np.any, "y = (some x is true)", "Whether any element is true; no gradient.",
+                "真の要素があるか。勾配は流れない。")  # fmt: skip
+all = _counting("all", np.all, "y = (every x is true)", "Whether all elements are true; no gradient.",
+                "すべて真か。勾配は流れない。")  # fmt: skip
+count_nonzero = _counting("count_nonzero", np.count_nonzero, "y = number of x that are not 0",
+                          "How many elements are not zero; no gradient.", "0でない要素の数。勾配は流れない。")  # fmt: skip
+
+
+def _along(forward: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, *, axis, keepdims: forward(x, axis=axis, keepdims=keepdims)[()]
+
+
+def _position(name: str, forward: Callable[..., Any], en: str, ja: str) -> Op:
+    """The index of an extremum along one axis."""
+
+    def infer(x: Type, *, axis: int, keepdims: bool) -> Type:
+        return Type(reduced_shape(x.shape, (axis,), keepdims), np.dtype(np.intp))
+
+    def batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, axis: int, keepdims: bool) -> Any:
+        return op(x, axis=axis + 1, keepdims=keepdims)
+
+    samples = lambda: [  # noqa: E731
+        Sample(arrays((4,)), {"axis": 0, "keepdims": False}),
+        Sample(arrays((2, 3)), {"axis": 1, "keepdims": True}),
+    ]
+    words = Words(f"y = {name} x", "0", en, ja)
+    return register(Op(name, _along(forward), infer, words, batch=batch, samples=samples))
+
+
+argmax = _position("argmax", np.argmax, "Where the largest element stands; no gradient.",
+                   "最大要素の位置。勾配は流れない。")  # fmt: skip
+argmin = _position("argmin", np.argmin, "Where the smallest element stands; no gradient.",
+                   "最小要素の位置。勾配は流れない。")  # fmt: skip
+

@@ -1,0 +1,235 @@
+"""Ops that move elements without changing them: reshape, transpose, broadcast, join, flip, pad, roll.
+
+All are linear, so forward mode applies the op to the tangent; each gradient moves the elements back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from koubai.errors import ShapeError
+from koubai.graph import Op, Refusal, Sample, Type, Words, register, registered, variadic
+from koubai.ops.define import arrays, ndim_of, shape_of, stacked
+
+Shape = tuple[int, ...]
+
+
+def _linear(name: str, forward: Callable[..., Any], infer: Callable[..., Any], **fields: Any) -> Op:
+    return register(Op(name, forward, infer, linear=True, **fields))
+
+
+# reshape
+
+
+def _reshape_infer(x: Type, *, shape: Shape) -> Type:
+    if np.prod(x.shape, dtype=np.int64) != np.prod(shape, dtype=np.int64):
+        raise ShapeError(f"reshape: expected a shape of the same size as {x.shape}, got {shape}")
+    return Type(shape, x.dtype)
+
+
+reshape = _linear(
+    "reshape", lambda x, *, shape: np.reshape(x, shape)[()], _reshape_infer,
+    vjp=(lambda g, y, x, *, shape: reshape(g, shape=shape_of(x)),),
+    batch=lambda op, size, batched, x, *, shape: op(x, shape=(size, *shape)),
+    words=Words("y = x in another shape", "the gradient in the old shape",
+                "The same elements in another shape; the gradient goes back to the old one.",
+                "要素はそのままで形だけを変える。勾配は元の形に戻す。"),
+    samples=lambda: [Sample(arrays((2, 3)), {"shape": (3, 2)}), Sample(arrays((1,)), {"shape": ()}),
+                     Sample(arrays(()), {"shape": (1, 1)}), Sample(arrays((0, 3)), {"shape": (2, 0)})],
+    refuses=lambda: [Refusal(arrays((2, 3)), {"shape": (4,)}, ShapeError, "same size")],
+)  # fmt: skip
+
+
+# transpose
+
+
+def inverse_axes(axes: Shape) -> Shape:
+    """The permutation that undoes `axes`."""
+    inverse = [0] * len(axes)
+    for i, axis in enumerate(axes):
+        inverse[axis] = i
+    return tuple(inverse)
+
+
+transpose = _linear(
+    "transpose", lambda x, *, axes: np.transpose(x, axes)[()],
+    lambda x, *, axes: Type(tuple(x.shape[i] for i in axes), x.dtype),
+    vjp=(lambda g, y, x, *, axes: transpose(g, axes=inverse_axes(axes)),),
+    batch=lambda op, size, batched, x, *, axes: op(x, axes=(0, *(i + 1 for i in axes))),
+    words=Words("y = x with its axes permuted", "the gradient with its axes permuted back",
+                "The axes in another order; the gradient takes them back.",
+                "軸を並べ替える。勾配は逆の並べ替えで戻す。"),
+    samples=lambda: [Sample(arrays((2, 3)), {"axes": (1, 0)}), Sample(arrays((2, 3, 4)), {"axes": (2, 0, 1)}),
+                     Sample(arrays(()), {"axes": ()}), Sample(arrays((0, 2)), {"axes": (1, 0)})],
+)  # fmt: skip
+
+
+# broadcast_to
+
+
+def _broadcast_infer(x: Type, *, shape: Shape) -> Type:
+    try:
+        fits = np.broadcast_shapes(x.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(f"broadcast_to: expected a shape that broadcasts to {shape}, got {x.shape}")
+    return Type(shape, x.dtype)
+
+
+def summed_to(g: Any, shape: Shape) -> Any:
+    """`g` summed over the axes along which an array of `shape` was broadcast."""
+    from koubai.ops.reduce import sum as total
+
+    extra = ndim_of(g) - len(shape)
+    axis = (*range(extra), *(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1))
+    if axis:
+        g = total(g, axis=axis, keepdims=False)
+    return g if shape_of(g) == shape else reshape(g, shape=shape)
+
+
+def _broadcast_batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, shape: Shape) -> Any:
+    missing = len(shape) - (ndim_of(x) - 1)
+    return op(reshape(x, shape=(size, *(1,) * missing, *shape_of(x)[1:])), shape=(size, *shape))
+
+
+broadcast_to = _linear(
+    "broadcast_to", lambda x, *, shape: np.broadcast_to(x, shape)[()], _broadcast_infer,
+    vjp=(lambda g, y, x, *, shape: summed_to(g, shape_of(x)),),
+    batch=_broadcast_batch,
+    words=Words("y = x repeated along new or single axes", "the gradient summed over the copies",
+                "Copies along an axis; the gradients of all copies are summed.",
+                "軸に沿って複製する。勾配はすべての複製について足し合わせる。"),
+    samples=lambda: [Sample(arrays((3,)), {"shape": (2, 3)}), Sample(arrays((2, 1)), {"shape": (4, 2, 3)}),
+                     Sample(arrays(()), {"shape": (2,)}), Sample(arrays((1,)), {"shape": (0,)})],
+    refuses=lambda: [Refusal(arrays((3,)), {"shape": (2,)}, ShapeError, "broadcasts to")],
+)  # fmt: skip
+
+
+# concatenate
+
+
+def _concatenate_infer(*types: Type, axis: int) -> Type:
+    first = types[0].shape
+    for i, t in enumerate(types):
+        if len(t.shape) != len(first) or t.shape[:axis] + t.shape[axis + 1 :] != first[:axis] + first[axis + 1 :]:
+            raise ShapeError(
+                f"concatenate: expected shapes that agree outside axis {axis}, got {first} and {t.shape} (array {i})"
+            )
+    length = sum(t.shape[axis] for t in types)
+    dtype = np.result_type(*(t.dtype for t in types))
+    return Type((*first[:axis], length, *first[axis + 1 :]), dtype)
+
+
+def _concatenate_vjp(i: int, g: Any, y: Any, *xs: Any, axis: int) -> Any:
+    start = sum(shape_of(x)[axis] for x in xs[:i])
+    return g[(slice(None),) * axis + (slice(start, start + shape_of(xs[i])[axis]),)]
+
+
+def _concatenate_jvp(i: int, t: Any, y: Any, *xs: Any, axis: int) -> Any:
+    start = sum(shape_of(x)[axis] for x in xs[:i])
+    after = y.shape[axis] - start - shape_of(xs[i])[axis]
+    return pad(t, width=((0, 0),) * axis + ((start, after),) + ((0, 0),) * (y.ndim - axis - 1))
+
+
+def _concatenate_batch(op: Op, size: int, batched: Sequence[bool], *xs: Any, axis: int) -> Any:
+    return op(*(stacked(x, b, size) for x, b in zip(xs, batched)), axis=axis + 1)
+
+
+concatenate = register(Op(
+    "concatenate", lambda *xs, axis: np.concatenate(xs, axis), _concatenate_infer,
+    vjp=variadic(_concatenate_vjp), jvp=variadic(_concatenate_jvp), batch=_concatenate_batch,
+    words=Words("y = the inputs one after the other", "each input receives its part of the gradient",
+                "Arrays joined along an axis; each takes its own piece of the gradient.",
+                "軸に沿ってつなぐ。勾配は切り分けて各入力へ返す。"),
+    samples=lambda: [Sample(arrays((2,), (3,), (0,)), {"axis": 0}), Sample(arrays((2, 3), (2, 1)), {"axis": 1})],
+    refuses=lambda: [Refusal(arrays((2, 3), (3, 1)), {"axis": 1}, ShapeError, "agree outside axis 1")],
+))  # fmt: skip
+
+
+# flip, roll, pad
+
+flip = _linear(
+    "flip", lambda x, *, axis: np.flip(x, axis)[()], lambda x, *, axis: Type(x.shape, x.dtype),
+    vjp=(lambda g, y, x, *, axis: flip(g, axis=axis),),
+    batch=lambda op, size, batched, x, *, axis: op(x, axis=tuple(i + 1 for i in axis)),
+    words=Words("y = x reversed along the axes", "the gradient reversed", "The reversed order; so is the gradient's.",
+                "順序を逆にする。勾配も逆順になる。"),
+    samples=lambda: [Sample(arrays((3,)), {"axis": (0,)}), Sample(arrays((2, 3)), {"axis": (0, 1)})],
+)  # fmt: skip
+roll = _linear(
+    "roll", lambda x, *, shift, axis: np.roll(x, shift, axis), lambda x, *, shift, axis: Type(x.shape, x.dtype),
+    vjp=(lambda g, y, x, *, shift, axis: roll(g, shift=tuple(-s for s in shift), axis=axis),),
+    batch=lambda op, size, batched, x, *, shift, axis: op(x, shift=shift, axis=tuple(i + 1 for i in axis)),
+    words=Words("y = x shifted along the axes, around the end", "the gradient shifted back",
+                "A circular shift; the gradient is shifted back.", "循環シフト。勾配は逆向きにシフトする。"),
+    samples=lambda: [Sample(arrays((4,)), {"shift": (1,), "axis": (0,)}),
+                     Sample(arrays((2, 3)), {"shift": (-1, 2), "axis": (0, 1)})],
+)  # fmt: skip
+
+
+def _unpadded(g: Any, y: Any, x: Any, *, width: tuple[tuple[int, int], ...]) -> Any:
+    return g[tuple(slice(before, before + n) for (before, _), n in zip(width, x.shape))]
+
+
+pad = _linear(
+    "pad", lambda x, *, width: np.pad(x, width),
+    lambda x, *, width: Type(tuple(n + a + b for n, (a, b) in zip(x.shape, width)), x.dtype),
+    vjp=(_unpadded,),
+    batch=lambda op, size, batched, x, *, width: op(x, width=((0, 0), *width)),
+    words=Words("y = x with zeros around it", "the gradient's inner part",
+                "Zeros around an array; the gradient of the padding is dropped.",
+                "周囲を0で埋める。埋めた部分の勾配は捨てる。"),
+    samples=lambda: [Sample(arrays((3,)), {"width": ((1, 2),)}), Sample(arrays((2, 3)), {"width": ((0, 1), (2, 0))})],
+)  # fmt: skip
+
+
+# triangles
+
+
+def _triangle(name: str, forward: Callable[..., Any], words: Words) -> Op:
+    return _linear(
+        name, lambda x, *, k: forward(x, k), lambda x, *, k: Type(x.shape, x.dtype),
+        vjp=(lambda g, y, x, *, k: registered(name)(g, k=k),),
+        batch=lambda op, size, batched, x, *, k: op(x, k=k),
+        words=words,
+        samples=lambda: [Sample(arrays((3, 3)), {"k": 0}), Sample(arrays((2, 3, 4)), {"k": 1})],
+    )  # fmt: skip
+
+
+tril = _triangle("tril", np.tril, Words("y = x on and below diagonal k, else 0", "the gradient there, else 0",
+                                        "The lower triangle; gradient flows through it only.",
+                                        "下三角部分。勾配もその部分だけを流れる。"))  # fmt: skip
+triu = _triangle("triu", np.triu, Words("y = x on and above diagonal k, else 0", "the gradient there, else 0",
+                                        "The upper triangle; gradient flows through it only.",
+                                        "上三角部分。勾配もその部分だけを流れる。"))  # fmt: skip
+
+
+# dtype
+
+astype = _linear(
+    "astype", lambda x, *, dtype: x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)[()],
+    lambda x, *, dtype: Type(x.shape, dtype),
+    vjp=(lambda g, y, x, *, dtype: g,),
+    batch=lambda op, size, batched, x, *, dtype: op(x, dtype=dtype),
+    words=Words("y = x in another dtype", "the gradient in x's dtype", "The same numbers in another precision.",
+                "精度(dtype)を変える。勾配は元の精度に戻す。"),
+    samples=lambda: [Sample(arrays((2, 3)), {"dtype": np.dtype(np.complex128)}),
+                     Sample(arrays((3,)), {"dtype": np.dtype(np.float64)})],
+)  # fmt: skip
+discrete = register(Op(
+    "discrete", lambda x, *, dtype: x.astype(dtype), lambda x, *, dtype: Type(x.shape, dtype),
+    batch=lambda op, size, batched, x, *, dtype: op(x, dtype=dtype),
+    words=Words("y = x as integer or truth value", "0", "A conversion to integers or truth values; no gradient.",
+                "整数・真偽値への変換。勾配は流れない。"),
+    samples=lambda: [Sample(arrays((2, 3)), {"dtype": np.dtype(np.int64)})],
+))  # fmt: skip
+stop_gradient = register(Op(
+    "stop_gradient", lambda x: x, lambda x: x,
+    batch=lambda op, size, batched, x: op(x),
+    words=Words("y = x", "0", "The same value; no gradient goes back.", "値はそのまま。勾配を止める。"),
+    samples=lambda: [Sample(arrays((3,)))],
+))  # fmt: skip

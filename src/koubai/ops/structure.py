@@ -1,0 +1,31 @@
+"""Ops about the graph itself: the argument of a transform, one output of an op that has several."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from koubai.graph import Node, Op, Sample, Words, register
+from koubai.ops.define import arrays
+
+bind = register(Op(
+    "bind", lambda x: x, lambda x: x,
+    vjp=(lambda g, y, x: g,), linear=True,
+    batch=lambda op, size, batched, x: bind(x),
+    words=Words("y = x", "dy/dx = 1", "The argument of a differentiated function: an identity of its own.",
+                "微分する関数の引数。値は同じで、別の変数として区別する。"),
+    samples=lambda: [Sample(arrays((3,)))],
+))  # fmt: skip
+output = register(Op(
+    "output", lambda x, *, index: x[index], lambda *types, index: types[0][index] if len(types) == 1 else types[index],
+    vjp=(lambda g, y, x, *, index: g,), linear=True,
+    batch=lambda op, size, batched, x, *, index: op(x, index=index),
+    words=Words("y = output number i of an op that has several", "the gradient goes to that output",
+                "One of the results of an operation that has several.", "複数の出力をもつ演算の、出力の一つ。"),
+))  # fmt: skip
+
+
+def outputs_of(result: Any) -> tuple[Any, ...]:
+    """The results of an op that has several, one by one."""
+    if isinstance(result, Node):
+        return tuple(output(result, index=i) for i in range(len(result.type)))
+    return tuple(result)

@@ -1,0 +1,390 @@
+"""Tensor: what a user holds. A node of the graph that behaves like an ndarray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from operator import index as as_index
+from typing import Any
+
+import numpy as np
+
+from koubai.diff import gradients
+from koubai.errors import DTypeError, ShapeError, TracingError, UsageError
+from koubai.graph import Node, apply, constant, recording, to_text
+from koubai.graph.apply import new_node
+from koubai.graph.op import Op
+from koubai.ops import elementwise as e
+from koubai.ops.shape import stop_gradient
+
+__all__ = ["Tensor", "no_grad", "tensor"]
+
+NUMBER_KINDS = "biufc"
+
+
+class Tensor(Node):
+    """An array that remembers how it was computed.
+
+    Made by `koubai.tensor`, by operators and by the functions of `koubai.numpy`; never by its class.
+
+    Attributes
+    ----------
+    shape, dtype, ndim, size, T : as of an ndarray
+    requires_grad : bool
+    grad : ndarray or None
+        What `backward` added up, on leaves that require a gradient.
+    name : str or None
+    """
+
+    __slots__ = ("_grad",)
+    __hash__ = object.__hash__
+    __array_priority__ = 1000.0
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        raise UsageError("Tensor: make one with kb.tensor(data), not with the class itself")
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for length in self.shape:
+            n *= length
+        return n
+
+    @property
+    def T(self) -> Any:
+        return self.transpose()
+
+    @property
+    def real(self) -> Any:
+        return e.real(self)
+
+    @property
+    def imag(self) -> Any:
+        return e.imag(self)
+
+    @property
+    def itemsize(self) -> int:
+        return int(self.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    # Values
+
+    def _concrete(self, what: str) -> Any:
+        if self.value is None:
+            raise TracingError(
+                f"{what} asks for the value of a tensor of type {self.type} that is being traced: only shape and "
+                f"dtype are known here ({self.where() or 'an argument'}). Choose with kb.numpy.where instead of "
+                f"`if`, and print or convert outside of the traced function"
+            )
+        return self.value
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The value as a read-only array (a view, no copy)."""
+        array = np.asarray(self._concrete("numpy()")).view()
+        array.flags.writeable = False
+        return array
+
+    def item(self, *index: int) -> Any:
+        """The value of a tensor with one element as a Python number."""
+        value = np.asarray(self._concrete("item()"))
+        if not index and value.size != 1:
+            raise ShapeError(f"item: expected a tensor with one element, got shape {self.shape}")
+        return value.item(*index)
+
+    def tolist(self) -> Any:
+        """The value as nested lists of Python numbers."""
+        return self._concrete("tolist()").tolist()
+
+    def detach(self) -> Tensor:
+        """The same value, without its history."""
+        if self.value is None:
+            return stop_gradient(self)  # type: ignore[no-any-return]
+        return constant(self.value, Tensor)  # type: ignore[no-any-return]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if self.requires_grad:
+            raise DTypeError(
+                "a tensor whose gradient is wanted was about to become a plain array, which would lose the "
+                "gradient. Use kb.numpy.array(...) or other functions of kb.numpy to keep it, or "
+                "t.detach().numpy() to drop it on purpose"
+            )
+        return np.array(self._concrete("np.asarray"), dtype=dtype, copy=bool(copy))
+
+    def __bool__(self) -> bool:
+        return bool(self._concrete("bool() (an `if`, `while`, `and`, `or` or `not`)"))
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        return as_index(self._concrete("using a tensor as an index number"))
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise DTypeError("len: a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise DTypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, x: object) -> bool:
+        return bool(np.any(self._concrete("`in`") == (x.value if isinstance(x, Node) else x)))
+
+    # Text
+
+    def __repr__(self) -> str:
+        if self.value is None:
+            return f"<traced tensor {self.type}>"
+        text = np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(")
+        dtype = "" if self.dtype in (np.float64, np.int64, np.bool_, np.complex128) else f", dtype={self.dtype}"
+        grad = ", requires_grad=True" if self.requires_grad else ""
+        return f"tensor({text}{dtype}{grad})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else str(self)
+
+    def graph(self) -> str:
+        """The computation that led here as text, one node a line."""
+        return to_text(self)
+
+    # Gradients
+
+    @property
+    def grad(self) -> Any:
+        if self.op is not None and self.requires_grad:
+            raise UsageError(
+                "grad of an intermediate result is not kept; kb.record(output) shows the gradient of every node, "
+                "kb.grad(f) differentiates with respect to anything"
+            )
+        try:
+            return self._grad
+        except AttributeError:
+            return None
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            value = np.asarray(value.value if isinstance(value, Node) else value)
+            if value.shape != self.shape:
+                raise ShapeError(f"grad: expected the tensor's shape {self.shape}, got {value.shape}")
+        self._grad = value
+
+    def backward(self, gradient: Any = None) -> None:
+        """Backpropagate: add d(self)/d(leaf) to `.grad` of every leaf that requires a gradient.
+
+        Parameters
+        ----------
+        gradient : array, optional
+            What this tensor itself receives; needed unless it has one element, where it is 1.
+
+        Raises
+        ------
+        UsageError
+            If nothing that led here requires a gradient.
+        ShapeError
+            If the tensor has several elements and no gradient is given, or one of another shape.
+
+        Examples
+        --------
+        >>> import koubai as kb
+        >>> x, y = kb.tensor(2.0, requires_grad=True), kb.tensor(3.0, requires_grad=True)
+        >>> (x * y + x).backward()
+        >>> float(x.grad), float(y.grad)
+        (4.0, 2.0)
+        """
+        value = self._concrete("backward()")
+        if not self.requires_grad:
+            raise UsageError(
+                "backward: nothing that led to this tensor requires a gradient; make the inputs with "
+                "kb.tensor(data, requires_grad=True) and do not compute under kb.no_grad()"
+            )
+        for leaf, g in gradients([self], [self._seed(value, gradient)]).items():
+            g = np.asarray(g)
+            old = leaf.grad
+            # A copy where nothing was added: what came back may be a view of a value, or read-only.
+            leaf._grad = np.array(g) if old is None else old + g
+
+    def _seed(self, value: Any, gradient: Any) -> Any:
+        if gradient is None:
+            if self.size != 1:
+                raise ShapeError(
+                    f"backward: the tensor has shape {self.shape}, so it is not clear what to differentiate; "
+                    f"reduce it to one number (sum, mean) or pass gradient= of that shape"
+                )
+            if value.dtype.kind == "c":
+                raise UsageError("backward: the output is complex; take .real, .imag or abs, or pass gradient=")
+            return np.ones_like(value)[()]
+        gradient = gradient.value if isinstance(gradient, Node) else gradient
+        gradient = np.asarray(gradient, value.dtype)[()]
+        if gradient.shape != self.shape:
+            raise ShapeError(f"backward: expected a gradient of shape {self.shape}, got {gradient.shape}")
+        return gradient
+
+    # Mutation is refused: a recorded value may be needed by a gradient.
+
+    def __setitem__(self, index: object, value: object) -> None:
+        raise UsageError(
+            "a tensor cannot be assigned to in place, since gradients may need its old value; write "
+            "t = t.at[i].set(v), or t.at[i].add(v) to add"
+        )
+
+    def __copy__(self) -> Tensor:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if self.op is not None:
+            raise UsageError("deepcopy: only leaves can be copied; use t.detach() to cut the history first")
+        twin = constant(np.copy(self._concrete("deepcopy"))[()], type(self), requires_grad=self.requires_grad)
+        twin.name = self.name
+        memo[id(self)] = twin
+        return twin
+
+    def __reduce__(self) -> Any:
+        if self.op is not None:
+            raise UsageError("pickle: only leaves can be pickled; use t.detach() to cut the history first")
+        return (tensor, (np.asarray(self._concrete("pickle")), None, self.requires_grad, self.name))
+
+
+Tensor.result_class = Tensor
+
+
+def _operand(x: Any) -> Any:
+    """What an operator accepts beside a tensor, or NotImplemented."""
+    if isinstance(x, (Node, np.ndarray, np.generic, int, float, complex)):
+        if isinstance(x, np.ndarray) and x.dtype.kind not in NUMBER_KINDS:
+            raise DTypeError(f"expected numbers, got an array of dtype {x.dtype}")
+        return x
+    if isinstance(x, (list, tuple)):
+        from koubai.tensor.numpy import array
+
+        return array(x)
+    return NotImplemented
+
+
+def _binary(op: Op, forward: Any) -> tuple[Any, Any]:
+    """``__op__`` and ``__rop__``: the way of `apply`, unrolled for two inputs, since most time goes here."""
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            a, b = self.value, other.value
+            if a is not None and b is not None and (self.requires_grad or other.requires_grad) and recording.get():
+                try:
+                    value = forward(a, b)
+                except (TypeError, ValueError):
+                    return apply(op, (self, other), {})
+                return new_node(Tensor, op, (self, other), {}, value, True)
+        elif type(other) is float or type(other) is int:
+            a = self.value
+            if a is not None and self.requires_grad and recording.get():
+                return new_node(Tensor, op, (self, other), {}, forward(a, other), True)
+        else:
+            other = _operand(other)
+            if other is NotImplemented:
+                return NotImplemented
+        return apply(op, (self, other), {})
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else apply(op, (other, self), {})
+
+    return operator, reflected
+
+
+def _install_operators() -> None:
+    for op, name in [
+        (e.add, "add"), (e.subtract, "sub"), (e.multiply, "mul"), (e.divide, "truediv"), (e.power, "pow"),
+        (e.remainder, "mod"), (e.floor_divide, "floordiv"), (e.bitwise_and, "and"), (e.bitwise_or, "or"),
+        (e.bitwise_xor, "xor"),
+    ]:  # fmt: skip
+        operator, reflected = _binary(op, op.forward)
+        setattr(Tensor, f"__{name}__", operator)
+        setattr(Tensor, f"__r{name}__", reflected)
+    for op, name in [
+        (e.equal, "eq"), (e.not_equal, "ne"), (e.less, "lt"), (e.less_equal, "le"), (e.greater, "gt"),
+        (e.greater_equal, "ge"),
+    ]:  # fmt: skip
+        setattr(Tensor, f"__{name}__", _binary(op, op.forward)[0])
+    for op, name in [(e.negative, "neg"), (e.positive, "pos"), (e.absolute, "abs"), (e.invert, "invert")]:
+        setattr(Tensor, f"__{name}__", lambda self, op=op: apply(op, (self,), {}))
+
+
+_install_operators()
+
+
+def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> Tensor:
+    """A tensor that holds a copy of `data`.
+
+    Parameters
+    ----------
+    data : array, number, or nested lists of numbers
+    dtype : numpy dtype, optional
+        By default NumPy's rules decide.
+    requires_grad : bool
+        Whether `backward` is to compute the gradient with respect to this tensor; it must be of floating
+        point or complex dtype.
+    name : str, optional
+        For printed graphs and explanations.
+
+    Raises
+    ------
+    DTypeError
+        If the data are not numbers, or integers are to require a gradient.
+
+    Examples
+    --------
+    >>> import koubai as kb
+    >>> kb.tensor([1.0, 2.0]) * 3
+    tensor([3., 6.])
+    """
+    if isinstance(data, Node):
+        data = data.value
+    try:
+        value = np.array(data, dtype=dtype)
+    except ValueError as error:
+        raise ShapeError(f"tensor: data do not form an array: {error}") from None
+    if value.dtype.kind not in NUMBER_KINDS:
+        raise DTypeError(f"tensor: expected numbers, got dtype {value.dtype}")
+    if requires_grad and value.dtype.kind not in "fc":
+        raise DTypeError(
+            f"tensor: only floating-point and complex tensors can require a gradient, got {value.dtype}; "
+            f"pass dtype=float"
+        )
+    node: Tensor = constant(value[()], Tensor, requires_grad=requires_grad)
+    node.name = name
+    return node
+
+
+@contextmanager
+def _no_grad() -> Iterator[None]:
+    token = recording.set(False)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+def no_grad() -> AbstractContextManager[None]:
+    """A context in which nothing is recorded for gradients, as if every result were detached.
+
+    Examples
+    --------
+    >>> import koubai as kb
+    >>> w = kb.tensor(1.0, requires_grad=True)
+    >>> with kb.no_grad():
+    ...     (w * 2).requires_grad
+    False
+    """
+    return _no_grad()
+
+
