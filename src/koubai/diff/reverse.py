@@ -29,30 +29,45 @@ def gradients(outputs: Sequence[Node], cotangents: Sequence[Any]) -> dict[Node, 
     cotangents : arrays of the outputs' shapes, the gradient that each output receives
     """
     found: dict[Node, Any] = {}
+    ours: set[Node] = set()  # whose sum was allocated here, so that more may be added to it in place
     for node, g in zip(outputs, cotangents):
-        _add(found, node, g)
+        found[node] = found[node] + g if node in found else g
     leaves = {}
     for node in users_first(outputs, gradients_only=True):
-        if node.op is None:
-            leaves[node] = found[node] if node in found else np.zeros_like(node.value)
-            continue
         g = found.pop(node, None)
+        op = node.op
+        if op is None:
+            leaves[node] = np.zeros_like(node.value) if g is None else g
+            continue
         if g is None:
             continue
         if type(g) is list:
             g = _filled(g, node)
-        values = [x.value if isinstance(x, Node) else x for x in node.inputs]
-        y, rules, params = node.value, node.op.vjp, node.params
-        for i, x in enumerate(node.inputs):
+        inputs = node.inputs
+        values = [x.value if isinstance(x, Node) else x for x in inputs]
+        y, rules, params = node.value, op.vjp, node.params
+        for i, x in enumerate(inputs):
             if not (isinstance(x, Node) and x.requires_grad):
                 continue
-            rule = rules[i]  # type: ignore[index]
-            if rule is not None:
-                message = rule(g, y, *values, **params)
-                if node.op is output:
-                    _add_to_slot(found, x, params["index"], message)
-                else:
-                    _add(found, x, conform(message, values[i]))
+            rule = rules[i]
+            if rule is None:
+                continue
+            message = rule(g, y, *values, **params)
+            if op is output:
+                _add_to_slot(found, x, params["index"], message)
+                continue
+            value = values[i]
+            if not (type(message) is type(value) is np.float64):
+                message = conform(message, value)
+            before = found.get(x)
+            if before is None:
+                found[x] = message
+            elif x in ours:
+                before += message
+            else:
+                found[x] = total = before + message
+                if type(total) is np.ndarray:
+                    ours.add(x)
     return leaves
 
 
@@ -113,9 +128,6 @@ def conform(g: Any, x: Any) -> Any:
 
     Sums over the axes along which the input was broadcast, takes the real part for a real input, casts.
     """
-    kind = type(g)
-    if kind is type(x) and kind is np.float64:
-        return g
     if not isinstance(g, (Node, np.ndarray, np.generic)):
         g = np.asarray(g, x.dtype)[()]
     shape = x.shape

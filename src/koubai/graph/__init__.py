@@ -3,6 +3,7 @@
 Everything else in koubai is a reading of what is defined here. May import `errors` only.
 """
 
+from koubai.graph import memory as _memory  # noqa: F401 - sets the allocator up
 from koubai.graph.apply import apply, recording, value_of
 from koubai.graph.node import Node, constant, placeholder
 from koubai.graph.op import Op, Refusal, Sample, Words, register, registered, registry, variadic

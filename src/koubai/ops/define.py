@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 
+_REAL = (np.float64, float, int, np.float32)
+
+
 def ndim_of(x: Any) -> int:
     """Number of axes of an array, node or number."""
     return x.ndim if hasattr(x, "ndim") else 0
@@ -41,6 +44,8 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def conjugated(x: Any) -> Any:
     """The complex conjugate; a real value as it is."""
+    if type(x) in _REAL:
+        return x
     if isinstance(x, (Node, np.ndarray, np.generic)):
         return x if x.dtype.kind != "c" else x.conj()
     return x.conjugate()
@@ -80,23 +85,25 @@ class Through:
         self.rule = rule
 
 
-def _rules(partial: Any) -> tuple[Any, Any]:
+def _rules(partial: Any, arity: int) -> tuple[Any, Any]:
     """The vjp and the jvp of an elementwise op for one input, from its partial derivative."""
     if partial is None:
         return None, None
     if isinstance(partial, Through):
         return partial.rule, partial.rule
     if isinstance(partial, int):
-        rule = (lambda g, y, *xs, **params: g) if partial == 1 else (lambda g, y, *xs, **params: -g)
+        rule = (lambda g, y, *xs: g) if partial == 1 else (lambda g, y, *xs: -g)
         return rule, rule
-
-    def vjp(g: Any, y: Any, *xs: Any, **params: Any) -> Any:
-        return g * conjugated(partial(y, *xs, **params))
-
-    def jvp(t: Any, y: Any, *xs: Any, **params: Any) -> Any:
-        return t * partial(y, *xs, **params)
-
-    return vjp, jvp
+    # Spelled out by the number of inputs: packing and unpacking them costs as much as a scalar product.
+    if arity == 1:
+        return (
+            lambda g, y, x: g * conjugated(partial(y, x)),
+            lambda t, y, x: t * partial(y, x),
+        )
+    return (
+        lambda g, y, a, b: g * conjugated(partial(y, a, b)),
+        lambda t, y, a, b: t * partial(y, a, b),
+    )
 
 
 def _elementwise_batch(op: Op, size: int, batched: Sequence[bool], *xs: Any, **params: Any) -> Any:
@@ -132,7 +139,7 @@ def elementwise(
         dtype = dtype_by_example(name, lambda *xs: forward(*xs, **params), [t.example() for t in types])
         return Type(shape, dtype)
 
-    rules = [_rules(p) for p in partials]
+    rules = [_rules(p, len(partials)) for p in partials]
     derived = {"vjp": tuple(r[0] for r in rules), "jvp": tuple(r[1] for r in rules)} if partials else {}
     return register(
         Op(

@@ -362,7 +362,7 @@ relu = elementwise(
     samples=unary(complex=False),
 )  # fmt: skip
 nan_to_num = elementwise(
-    "nan_to_num", lambda x, **params: np.nan_to_num(x, **params)[()], lambda y, x, **params: where(isfinite(x), 1.0, 0.0),
+    "nan_to_num", lambda x, **params: np.nan_to_num(x, **params)[()], Through(lambda g, y, x, **params: where(isfinite(x), g, 0.0)),
     words=Words("y = x, with NaN and infinities replaced", "dy/dx = 1 where x is finite, else 0",
                 "Gradient passes where the input was a finite number.", "有限の値だったところだけ勾配を通す。"),
     samples=unary(),
