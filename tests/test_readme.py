@@ -1,0 +1,42 @@
+"""What the READMEs print is run: the commands agree in both languages, the Python blocks work."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+READMES = ("README.md", "README.ja.md")
+
+
+def blocks(name: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.S)
+
+
+def code_only(block: str) -> str:
+    return re.sub(r" *#.*", "", block)
+
+
+def test_both_languages_show_the_same_code() -> None:
+    assert blocks(READMES[0], "sh") == blocks(READMES[1], "sh")
+    assert list(map(code_only, blocks(READMES[0], "python"))) == list(map(code_only, blocks(READMES[1], "python")))
+
+
+@pytest.mark.parametrize("number", range(len(blocks(READMES[0], "python"))))
+def test_python_block_runs(number: int, tmp_path: Path) -> None:
+    code = blocks(READMES[0], "python")[number]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_commands_are_one_line_each() -> None:
+    for command in blocks(READMES[0], "sh"):
+        assert command.count("\n") == 1
+        assert command.startswith("python3 -m venv .venv && ")
