@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from koubai.errors import DTypeError, KoubaiError, UnsupportedError
-from koubai.graph.node import Node
+from koubai.graph.node import Node, constant, next_number
 from koubai.graph.types import type_of
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def new_node(
     node.params = params
     node.value = value
     node.requires_grad = requires_grad
+    node.number = next_number()
     node.name = None
     frame = users_frame(3)
     node.code = frame.f_code
@@ -97,16 +98,7 @@ def apply(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         raise explained(op, inputs, params, error) from None
     if track:
         return new_node(kind, op, inputs, params, value, True)
-    node = kind.__new__(kind)
-    node.op = None
-    node.inputs = ()
-    node.params = {}
-    node.value = value
-    node.requires_grad = False
-    node.name = None
-    node.code = None
-    node.offset = 0
-    return node
+    return constant(value, kind)
 
 
 def types_of(op: Op, inputs: Sequence[Any]) -> list[Any]:

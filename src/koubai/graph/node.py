@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from koubai.graph.types import Type, type_of
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Node", "constant", "placeholder"]
 
 NO_PARAMS: dict[str, Any] = {}
+next_number = itertools.count().__next__  # one C call, so that threads never draw the same number
 
 
 class Node:
@@ -34,6 +36,8 @@ class Node:
     value : array, NumPy scalar (for 0-d values), tuple of these, or None while only the type is known
     requires_grad : bool
         Whether differentiation goes through this node.
+    number : int
+        Larger than the numbers of the inputs: the order in which nodes were made.
     name : str or None
     code, offset
         Where the user's code made it: a code object and the offset of the instruction, resolved to a
@@ -46,6 +50,7 @@ class Node:
         "code",
         "inputs",
         "name",
+        "number",
         "offset",
         "op",
         "params",
@@ -60,6 +65,7 @@ class Node:
     params: dict[str, Any]
     value: Any
     requires_grad: bool
+    number: int
     name: str | None
     code: CodeType | None
     offset: int
@@ -111,6 +117,7 @@ def constant(value: Any, kind: type[Node] = Node, *, requires_grad: bool = False
     node.params = NO_PARAMS
     node.value = value
     node.requires_grad = requires_grad
+    node.number = next_number()
     node.name = None
     node.code = None
     node.offset = 0
