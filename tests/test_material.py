@@ -71,7 +71,7 @@ def test_flower_accuracies(hidden: int, percent: float) -> None:
 
 def test_zero_start_keeps_hidden_units_equal() -> None:
     start = {name: np.zeros_like(a) for name, a in flower_start(4).items()}
-    p, costs = descend(start, 200, every=199)
+    p, _ = descend(start, 200)
     assert np.ptp(p["w1"], axis=0).max() == 0
     assert np.ptp(p["w2"]) == 0
 

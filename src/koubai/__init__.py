@@ -28,7 +28,7 @@ _HOME = {
 _MODULES = ("data", "nn", "numpy", "optim", "special")
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
 
-__all__ = ["__version__", *_WHERE, *_MODULES]  # noqa: PLE0604
+__all__ = ["__version__", *_WHERE, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:

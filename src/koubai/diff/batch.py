@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from koubai.graph import Node, topological, value_of
@@ -26,7 +26,7 @@ def batched(
     record : bool
         As in `reverse_mode`, for the nodes that do not depend on the inputs.
     """
-    look = (lambda x: x) if record else value_of
+    look: Callable[[Any], Any] = (lambda x: x) if record else value_of
     found: dict[Node, Any] = dict(zip(wrt, stacks))
     for node in topological([y for y in outputs if isinstance(y, Node)]):
         if node in found or not any(isinstance(x, Node) and x in found for x in node.inputs):
@@ -60,5 +60,5 @@ def _apply(node: Node, size: int, on: Sequence[bool], inputs: list[Any]) -> Any:
     return _stack(rows)
 
 
-def _stack(rows: list[Any]) -> Any:
+def _stack(rows: Sequence[Any]) -> Any:
     return concatenate(*(reshape(row, shape=(1, *shape_of(row))) for row in rows), axis=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from koubai.diff.reverse import active
@@ -24,7 +24,7 @@ def forward_mode(
     record : bool
         As in `reverse_mode`.
     """
-    look = (lambda x: x) if record else value_of
+    look: Callable[[Any], Any] = (lambda x: x) if record else value_of
     found: dict[Node, Any] = dict(zip(wrt, tangents))
     for node in reversed(active(outputs, wrt)):
         if node in found:

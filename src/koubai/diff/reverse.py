@@ -7,7 +7,7 @@ comes (Linnainmaa 1970; Baydin et al. 2018, section 3.2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def reverse_mode(
     order = active(outputs, wrt)
     inside = set(order)
     targets = set(wrt)
-    look = (lambda x: x) if record else value_of
+    look: Callable[[Any], Any] = (lambda x: x) if record else value_of
     found: dict[Node, Any] = {}
     for node, g in zip(outputs, cotangents):
         if node in inside:
@@ -99,7 +99,8 @@ def reverse_mode(
         if type(g) is list:
             g = _filled(g, node)
         inputs = [look(x) for x in node.inputs]
-        y, op, params = look(node), node.op, node.params
+        op: Any = node.op
+        y, params = look(node), node.params
         for i, x in enumerate(node.inputs):
             if not isinstance(x, Node) or x not in inside:
                 continue

@@ -84,7 +84,7 @@ class Node:
     @property
     def shape(self) -> tuple[int, ...]:
         value = self.value
-        return self._type.shape if value is None else value.shape  # type: ignore[union-attr, no-any-return]
+        return self._type.shape if value is None else value.shape  # type: ignore[union-attr]
 
     @property
     def dtype(self) -> Any:

@@ -9,7 +9,6 @@ from typing import Any
 
 from koubai.errors import UsageError
 from koubai.graph.apply import apply
-from koubai.graph.types import Type
 
 __all__ = ["Op", "Refusal", "Sample", "Words", "register", "registered", "registry", "variadic"]
 
@@ -56,7 +55,7 @@ class Refusal:
     says: str
 
 
-class variadic:  # noqa: N801 - it is written like a decorator
+class variadic:
     """Rules for an op with any number of inputs: ``rule(i, g, y, *xs)`` for input i.
 
     Examples

@@ -19,10 +19,10 @@ __all__ = ["verify"]
 def verify(outputs: Any) -> None:
     """Raise `VerifyError` unless the graph is legal.
 
-    Legal means: inputs are older than their users (so there are no cycles); every input is a node, an array or a number; every node's type is what its
-    op infers from its inputs' types; a value, where there is one, has that type; only floating-point
-    and complex nodes (or tuples of such) require a gradient; the node of an op with several outputs is
-    used only by ``output``.
+    Legal means: inputs are older than their users (so there are no cycles); every input is a node, an
+    array or a number; every node's type is what its op infers from its inputs' types; a value, where there
+    is one, has that type; only floating-point and complex nodes (or tuples of such) require a gradient;
+    the node of an op with several outputs is used only by ``output``.
     """
     nodes = [outputs] if isinstance(outputs, Node) else list(outputs)
     for node in topological(nodes):

@@ -11,19 +11,19 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import DTypeError, ShapeError
-from koubai.graph import Node, Op, Sample, Type, Words, register
+from koubai.graph import Op, Sample, Type, Words, register
 
 __all__ = [
     "Through",
     "arrays",
+    "binary",
     "broadcast_shapes",
     "conjugated",
     "dtype_by_example",
     "elementwise",
-    "binary",
     "ndim_of",
-    "shape_of",
     "predicate",
+    "shape_of",
     "stacked",
     "unary",
 ]
@@ -46,7 +46,7 @@ def conjugated(x: Any) -> Any:
     """The complex conjugate; a real value as it is."""
     if type(x) in _REAL:
         return x
-    if isinstance(x, (Node, np.ndarray, np.generic)):
+    if hasattr(x, "dtype"):
         return x if x.dtype.kind != "c" else x.conj()
     return x.conjugate()
 
