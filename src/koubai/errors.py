@@ -48,7 +48,15 @@ class TracingError(KoubaiError, TypeError):
 
 
 class GradientError(KoubaiError, AssertionError):
-    """A gradient that is wrong, or that is not defined."""
+    """A gradient that is wrong, or that is not defined.
+
+    Attributes
+    ----------
+    diagnosis : koubai.check.Diagnosis or None
+        What `koubai.check_grads` found out: the place, the index, both numbers and the likely cause.
+    """
+
+    diagnosis: object = None
 
 
 class DataError(KoubaiError, ValueError):

@@ -1,0 +1,10 @@
+"""Checking: numerical differentiation against the rules, with a diagnosis.
+
+May import everything below: `tensor`, `diff`, `ops`, `graph`, `errors`.
+"""
+
+from koubai.check.grads import check_grads
+from koubai.check.numerical import numerical_grad
+from koubai.check.report import Diagnosis, GradReport
+
+__all__ = ["Diagnosis", "GradReport", "check_grads", "numerical_grad"]

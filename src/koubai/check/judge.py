@@ -1,0 +1,103 @@
+"""Whether two numbers agree, and what it means when they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from koubai.check.numerical import as_vector
+from koubai.check.problem import Problem
+from koubai.check.slope import Slope
+
+__all__ = ["Comparison", "Tolerance", "compare"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How much difference is allowed, beside what the numerical side says of its own error."""
+
+    rtol: float = 1e-6
+    atol: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One directional derivative, computed by a rule and numerically.
+
+    Attributes
+    ----------
+    verdict : str
+        "agree"; "kink" if the difference is explained by a kink at the point; "rough" if the numerical side
+        is too inexact to say; "wrong".
+    relative : float
+        The difference, relative to the size of a typical directional derivative there.
+    """
+
+    mode: str
+    analytic: float
+    numerical: float
+    verdict: str
+    relative: float
+
+
+def compare(
+    mode: str, analytic: float, slope: Slope, typical: float, size: float, tolerance: Tolerance
+) -> Comparison:
+    """Judge a derivative against a slope of one element.
+
+    Parameters
+    ----------
+    typical : float
+        The size that such a derivative has along a random direction: cancellation in this one is no error.
+    size : float
+        The size of the function's value, by which rounding is measured.
+    """
+    numerical, error, jump = float(slope.value[0]), float(slope.error[0]), float(abs(slope.jump[0]))
+    difference = abs(analytic - numerical)
+    scale = max(abs(analytic), abs(numerical), typical)
+    allowed = tolerance.atol + tolerance.rtol * scale
+    faint = 1e-9 * max(1.0, size)
+    sharp = error <= max(allowed, faint)
+    floor = 1e-3 * max(1.0, size) if difference <= 10.0 * error else 1e-300
+    relative = difference / max(scale, floor)
+    if not np.isfinite(analytic):
+        verdict = "wrong"
+    elif sharp and difference <= allowed + 10.0 * error:
+        verdict = "agree"
+    elif jump > 0.0 and difference <= 0.51 * jump + allowed + 10.0 * error:
+        verdict = "kink"
+    elif sharp or difference > 100.0 * error:
+        verdict = "wrong"
+    else:
+        verdict = "rough"
+    return Comparison(mode, analytic, numerical, verdict, relative)
+
+
+def compare_along(
+    problem: Problem,
+    directions: Sequence[Any],
+    weights: list[Any],
+    gradients: Sequence[Any] | None,
+    forward: bool,
+    tolerance: Tolerance,
+) -> list[Comparison]:
+    """Compare reverse mode (given the `gradients`) and forward mode with the slope along `directions`."""
+    directions = list(directions)
+    slope = problem.slope(directions, weights)
+    size = float(np.linalg.norm(as_vector(problem.outputs)))
+    u = as_vector(directions)
+    moving = u != 0
+    typical = 0.0
+    found = []
+    if gradients is not None:
+        g = as_vector(gradients)
+        typical = float(np.linalg.norm(g[moving]) * np.linalg.norm(u) / np.sqrt(max(moving.sum(), 1)))
+        found.append(compare("reverse", float(g[moving] @ u[moving]), slope, typical, size, tolerance))
+    if forward:
+        t, w = as_vector(problem.forward(directions)), as_vector(weights)
+        typical = max(typical, float(np.linalg.norm(t) * np.linalg.norm(w) / np.sqrt(max(t.size, 1))))
+        found.append(compare("forward", float(w @ t), slope, typical, size, tolerance))
+    return found
