@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from koubai.ops import elementwise as e
-from koubai.ops import matmul as m
 from koubai.ops import reduce as r
 from koubai.ops import shape as s
+from koubai.tensor.numpy import fft, linalg, products
 from koubai.tensor.numpy.arguments import arrayed, axes, operand
 from koubai.tensor.numpy.create import array, asarray
+from koubai.tensor.numpy.products import *  # noqa: F403
 
 
 def _elementwise(op: Any) -> Any:
@@ -23,13 +24,13 @@ def _elementwise(op: Any) -> Any:
     return function
 
 
-exp, log, sqrt, tanh, sin, cos, abs, maximum, minimum, where, square = map(  # noqa: A001
+exp, log, sqrt, tanh, sin, cos, abs, maximum, minimum, where, square = map(
     _elementwise,
     (e.exp, e.log, e.sqrt, e.tanh, e.sin, e.cos, e.absolute, e.maximum, e.minimum, e.where, e.square),
 )
 
 
-def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:  # noqa: A001
+def sum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
     a = arrayed(a)
     return r.sum(a, axis=axes("sum", axis, a.ndim), keepdims=keepdims)
 
@@ -43,7 +44,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     return r.sum(a, axis=over, keepdims=keepdims) / count
 
 
-def max(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:  # noqa: A001
+def max(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
     a = arrayed(a)
     return r.max(a, axis=axes("max", axis, a.ndim), keepdims=keepdims)
 
@@ -64,8 +65,4 @@ def transpose(a: Any, axes: Any = None) -> Any:
     return s.transpose(a, axes=tuple(axes) if axes is not None else tuple(range(a.ndim))[::-1])
 
 
-def matmul(a: Any, b: Any) -> Any:
-    return m.matmul(operand(a), operand(b))
-
-
-__all__ = ["array", "asarray"]
+__all__ = ["array", "asarray", "fft", "linalg", *products.__all__]

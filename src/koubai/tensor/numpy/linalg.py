@@ -1,0 +1,1 @@
+"""Linear algebra under NumPy's names."""
