@@ -217,5 +217,5 @@ def _order(terms: Sequence[tuple[Any, str]], result: str, optimize: Any) -> Sequ
 @lru_cache(maxsize=1024)
 def _path(subscripts: str, shapes: Sequence[tuple[int, ...]], how: str) -> list[tuple[int, ...]]:
     blank = np.zeros(())
-    path, _ = np.einsum_path(subscripts, *(np.broadcast_to(blank, shape) for shape in shapes), optimize=how)  # type: ignore[arg-type]
+    path, _ = np.einsum_path(subscripts, *(np.broadcast_to(blank, shape) for shape in shapes), optimize=how)
     return [tuple(step) for step in path[1:]]
