@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import koubai as kb
-
 from optimizer_cases import CASES, IDS, flat, gradients, start, trajectory
 
 STORED = json.loads((Path(__file__).parent / "data" / "optimizer_trajectories.json").read_text())
