@@ -56,10 +56,12 @@ PRODUCTS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("cross", (real(3, 4), real(4, 3)), {"axisa": 0, "axisc": 0}),
     *[("trace", (cplx(4, 5),), {"offset": k}) for k in (-1, 0, 2)],
     ("trace", (real(3, 4, 5),), {"axis1": 2, "axis2": 0}),
-    *[("tensordot", (real(3, 3), cplx(3, 3)), {"axes": axes}) for axes in (0, 1, 2, ([1], [0]), ([-1, 0], [1, 0]), (0, 1))],
+    *[("tensordot", (real(3, 3), cplx(3, 3)), {"axes": axes}) for axes in (0, 1, 2, ([1], [0]), ([-1, 0], [1, 0]))],
+    ("tensordot", (real(3, 3), cplx(3, 3)), {"axes": (0, 1)}),
     ("tensordot", (real(2, 3, 4), cplx(4, 3, 5)), {"axes": ([1, 2], [1, 0])}),
     *[(name, (cplx(n), cplx(m)), {"mode": mode})
-      for name in ("convolve", "correlate") for n, m in [(5, 3), (4, 2), (2, 5), (3, 6)] for mode in ("full", "same", "valid")],
+      for name in ("convolve", "correlate") for n, m in [(5, 3), (4, 2), (2, 5), (3, 6)]
+      for mode in ("full", "same", "valid")],
 ]  # fmt: skip
 
 
