@@ -11,6 +11,7 @@ __all__ = [
     "GradientError",
     "IndexingError",
     "KoubaiError",
+    "LabelError",
     "ShapeError",
     "TracingError",
     "UnsupportedError",
@@ -61,6 +62,10 @@ class GradientError(KoubaiError, AssertionError):
 
 class DataError(KoubaiError, ValueError):
     """Data that cannot be read or used: the message names file, row and column."""
+
+
+class LabelError(DataError, IndexingError):
+    """A target outside the range that the loss takes; the message names the row."""
 
 
 class VerifyError(KoubaiError, ValueError):

@@ -199,7 +199,7 @@ def _dropout_mask_batch(
 dropout_mask = register(Op(
     "dropout_mask", _dropout_mask, _dropout_mask_infer, batch=_dropout_mask_batch,
     words=Words("y = 1/(1 - rate) with probability 1 - rate, else 0", "0",
-                "A random mask of x's shape, drawn by key and step; the same key and step give the same mask.",
+                "A random mask of x's shape: the same key and step give the same mask.",
                 "x と同じ形のランダムなマスク。鍵とステップ番号だけで決まり、同じなら同じマスクになる。"),
     samples=lambda: [Sample((x, 3), {"key": key_of(0, "sample"), "rate": 0.4})
                      for x in arrays((), (5,), (2, 3), (0, 2))],

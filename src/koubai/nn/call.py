@@ -1,0 +1,82 @@
+"""A model as a pure function of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from koubai.errors import ShapeError, UsageError
+from koubai.graph import Node
+from koubai.nn.module import Module, substituted
+from koubai.nn.parameter import Buffer
+
+__all__ = ["functional_call"]
+
+
+def functional_call(model: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """``model(*args)`` with other values for its parameters; the model itself does not change.
+
+    Parameters
+    ----------
+    model : Module
+    params : mapping from path to array or tensor
+        Parameters or buffers, as `named_parameters` and `named_buffers` name them; what is not named keeps
+        the model's own value. A tied parameter is replaced in all its places. dtypes are kept.
+    *args, **kwargs
+        For the model's `forward`.
+
+    Returns
+    -------
+    The model's output: a plain array if everything that it is computed from is plain. What the model
+    assigns to its buffers meanwhile is dropped.
+
+    Raises
+    ------
+    UsageError
+        If a name is not one of the model's.
+    ShapeError
+        If a shape is another.
+
+    Examples
+    --------
+    >>> import koubai as kb
+    >>> model = kb.nn.Linear(2, 1)
+    >>> x, params = np.array([3.0, 4.0]), {"weight": np.ones((2, 1)), "bias": np.zeros(1)}
+    >>> functional_call(model, params, x)
+    array([7.])
+    >>> slopes = kb.grad(lambda p: functional_call(model, p, x).sum())(params)
+    >>> slopes["weight"].ravel(), slopes["bias"]
+    (array([3., 4.]), array([1.]))
+    """
+    # An array in place of a tied parameter must reach all places, so members are looked up by identity.
+    first = {}
+    places: dict[Any, list[tuple[Module, str]]] = {}
+    for path, owner, name, member in model._walk():
+        if not isinstance(member, Module):
+            if member not in places:
+                first[path] = member
+            places.setdefault(member, []).append((owner, name))
+    unknown = [name for name in params if name not in first]
+    if unknown:
+        raise UsageError(
+            f"functional_call: the model has no parameter {', '.join(map(repr, unknown))}; "
+            f"it has {', '.join(first)}"
+        )
+    mine = dict(substituted.get() or {})
+    for path, member in first.items():
+        if path not in params and not isinstance(member, Buffer):
+            continue
+        value = params.get(path, member)
+        if not isinstance(value, Node):
+            value = np.asarray(value)[()]
+        if value.shape != member.shape:
+            raise ShapeError(f"functional_call: {path} has shape {member.shape}, got {value.shape}")
+        for owner, name in places[member]:
+            mine[owner, name] = value
+    token = substituted.set(mine)
+    try:
+        return model(*args, **kwargs)
+    finally:
+        substituted.reset(token)

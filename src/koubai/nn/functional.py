@@ -1,0 +1,102 @@
+"""The functions of layers, in lower case: on arrays they compute, on tensors they record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from koubai.errors import DTypeError, ShapeError
+from koubai.ops import elementwise as e
+from koubai.ops import special
+from koubai.ops.matmul import matmul
+from koubai.ops.shape import astype, reshape
+from koubai.tensor.numpy.arguments import arrayed, one_axis
+
+__all__ = ["flatten", "linear", "relu", "sigmoid", "tanh"]
+
+_FLOAT64 = np.dtype(np.float64)
+
+
+def floating(name: str, x: Any) -> Any:
+    """`x` as an array or tensor of floating-point numbers; integers become float64."""
+    x = arrayed(x)
+    if x.dtype.kind in "biu":
+        return astype(x, dtype=_FLOAT64)
+    if x.dtype.kind != "f":
+        raise DTypeError(f"{name}: expected real numbers, got dtype {x.dtype}")
+    return x
+
+
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """``x @ weight + bias``.
+
+    Parameters
+    ----------
+    x : array (..., inputs)
+    weight : array (inputs, outputs)
+    bias : array (outputs,), optional
+
+    Returns
+    -------
+    array (..., outputs)
+
+    Examples
+    --------
+    >>> linear([1.0, 2.0], [[1.0], [10.0]], [0.5])
+    array([21.5])
+    """
+    x, weight = arrayed(x), arrayed(weight)
+    if weight.ndim != 2:
+        raise ShapeError(f"linear: expected a weight of shape (inputs, outputs), got {weight.shape}")
+    inputs, outputs = weight.shape
+    if x.ndim == 0 or x.shape[-1] != inputs:
+        raise ShapeError(
+            f"linear: expected {inputs} features along the last axis, as the weight is {inputs}x{outputs}, "
+            f"got an input of shape {x.shape}"
+        )
+    leading = x.shape[:-1]
+    # One product of two matrices: the weight's gradient is one product then, and not one an example.
+    u = matmul(x if x.ndim == 2 else reshape(x, shape=(_count(leading), inputs)), weight)
+    if bias is not None:
+        bias = arrayed(bias)
+        if bias.shape != (outputs,):
+            raise ShapeError(f"linear: expected a bias of shape ({outputs},), got {bias.shape}")
+        u = u + bias
+    return u if x.ndim == 2 else reshape(u, shape=(*leading, outputs))
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    n = 1
+    for length in shape:
+        n *= length
+    return n
+
+
+def flatten(x: Any, start_axis: int = 1) -> Any:
+    """All axes from `start_axis` on as one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> flatten(np.zeros((2, 3, 4))).shape
+    (2, 12)
+    """
+    x = arrayed(x)
+    start = one_axis("flatten", start_axis, x.ndim + 1)
+    return reshape(x, shape=(*x.shape[:start], _count(x.shape[start:])))
+
+
+def relu(x: Any) -> Any:
+    """``max(x, 0)``; its derivative at 0 is taken as 0."""
+    return e.relu(floating("relu", x))
+
+
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return e.tanh(arrayed(x))
+
+
+def sigmoid(x: Any) -> Any:
+    """``1 / (1 + exp(-x))``, without overflow."""
+    return special.expit(floating("sigmoid", x))

@@ -1,0 +1,344 @@
+"""Initializers: how a parameter's first value is drawn.
+
+Each function here returns an initializer: a callable ``(key, shape, dtype) -> array``, where the key is the
+pair of words that `koubai.ops.random.key_of` makes of the model's seed and the parameter's path. Any
+callable of this form can be given to `Parameter`. A weight matrix has shape (inputs, outputs); for other
+layouts name the axes with `in_axis` and `out_axis`.
+
+Examples
+--------
+>>> import koubai as kb
+>>> kb.nn.Linear(3, 2, weight_init=kb.nn.init.xavier_normal()).weight.shape
+(3, 2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import Any, Literal
+
+import numpy as np
+
+from koubai.errors import ShapeError, UsageError
+from koubai.ops import random
+from koubai.ops.random import Key
+
+__all__ = [
+    "Initializer",
+    "constant",
+    "gain",
+    "identity",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "sparse",
+    "truncated_normal",
+    "uniform",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
+
+Array = np.ndarray[Any, Any]
+Initializer = Callable[[Key, tuple[int, ...], np.dtype[Any]], Any]
+Mode = Literal["fan_in", "fan_out", "fan_avg"]
+
+_GAINS = {"linear": 1.0, "identity": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": sqrt(2.0), "selu": 0.75}
+
+
+def gain(nonlinearity: str, slope: float = 0.01) -> float:
+    """The factor that keeps the variance through a layer followed by this activation.
+
+    Parameters
+    ----------
+    nonlinearity : {"linear", "identity", "sigmoid", "tanh", "relu", "leaky_relu", "selu"}
+    slope : float
+        Of the negative side of leaky_relu: the gain is sqrt(2 / (1 + slope**2)) (He et al. 2015).
+
+    Examples
+    --------
+    >>> gain("relu") == 2**0.5
+    True
+    """
+    if nonlinearity == "leaky_relu":
+        return sqrt(2.0 / (1.0 + slope * slope))
+    if nonlinearity not in _GAINS:
+        known = ", ".join(sorted([*_GAINS, "leaky_relu"]))
+        raise UsageError(f"gain: unknown nonlinearity {nonlinearity!r}; choose one of {known}")
+    return _GAINS[nonlinearity]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value everywhere."""
+
+    value: float
+
+    def __call__(self, key: Key, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        return np.full(shape, self.value, dtype)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Uniform between two bounds."""
+
+    low: float
+    high: float
+
+    def __call__(self, key: Key, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        unit = np.asarray(random.uniform(key, shape, dtype))
+        result: Array = unit * dtype.type(self.high - self.low) + dtype.type(self.low)
+        return result
+
+
+@dataclass(frozen=True)
+class Normal:
+    """Normally distributed."""
+
+    mean: float
+    std: float
+
+    def __call__(self, key: Key, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        unit = np.asarray(random.normal(key, shape, dtype))
+        result: Array = unit * dtype.type(self.std) + dtype.type(self.mean)
+        return result
+
+
+@dataclass(frozen=True)
+class TruncatedNormal:
+    """Normally distributed, drawn again until within the bounds."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+
+    def __call__(self, key: Key, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        result = np.full(shape, np.nan, dtype)
+        missing = ~np.isfinite(result)
+        stream = 0
+        while missing.any():
+            unit = np.asarray(random.normal(key, shape, dtype, stream))
+            result = np.where(missing, unit * dtype.type(self.std) + dtype.type(self.mean), result)
+            missing = missing & ((result < self.low) | (result > self.high))
+            stream += 1
+        return result
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Uniform or normal with the standard deviation gain / sqrt(fan)."""
+
+    normal: bool
+    gain: float
+    mode: Mode
+    in_axis: int
+    out_axis: int
+
+    def __call__(self, key: Key, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        inputs, outputs = fans(shape, self.in_axis, self.out_axis)
+        fan = {"fan_in": inputs, "fan_out": outputs, "fan_avg": (inputs + outputs) / 2.0}[self.mode]
+        std = self.gain / sqrt(fan) if fan else 0.0
+        if self.normal:
+            return Normal(0.0, std)(key, shape, dtype)
+        return Uniform(-sqrt(3.0) * std, sqrt(3.0) * std)(key, shape, dtype)
+
+
+@dataclass(frozen=True)
+class Orthogonal:
+    """Orthonormal rows or columns, times the gain."""
+
+    gain: float
+
+    def __call__(self, key: Key, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        if len(shape) < 2:
+            raise ShapeError(f"orthogonal: expected a shape with at least two axes, got {shape}")
+        rows, columns = shape[0], prod(shape[1:])
+        square = random.normal(key, (max(rows, columns), min(rows, columns)), np.float64)
+        q, r = np.linalg.qr(square)
+        # R's diagonal is made positive: only then is Q uniform over the orthogonal matrices (Mezzadri 2007).
+        q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
+        return (self.gain * (q if rows >= columns else q.T)).reshape(shape).astype(dtype)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The identity matrix, times the gain."""
+
+    gain: float
+
+    def __call__(self, key: Key, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        if len(shape) != 2:
+            raise ShapeError(f"identity: expected the shape of a matrix, got {shape}")
+        return self.gain * np.eye(*shape, dtype=dtype)
+
+
+@dataclass(frozen=True)
+class Sparse:
+    """Normally distributed, with a fixed share of each column zero."""
+
+    sparsity: float
+    std: float
+
+    def __call__(self, key: Key, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        if len(shape) != 2:
+            raise ShapeError(f"sparse: expected the shape of a matrix, got {shape}")
+        lots = np.asarray(random.uniform(key, shape, np.float64, stream=1))
+        order = np.argsort(lots, axis=0, kind="stable")
+        zeros = int(np.ceil(self.sparsity * shape[0]))
+        result = Normal(0.0, self.std)(key, shape, dtype)
+        np.put_along_axis(result, order[:zeros], 0.0, axis=0)
+        return result
+
+
+def fans(shape: tuple[int, ...], in_axis: int = 0, out_axis: int = 1) -> tuple[int, int]:
+    """How many inputs an output has, and how many outputs an input; other axes (a kernel's) count in both.
+
+    Examples
+    --------
+    >>> fans((64, 32)), fans((8, 3, 5, 5), in_axis=1, out_axis=0)
+    ((64, 32), (75, 200))
+    """
+    if len(shape) < 2:
+        raise ShapeError(
+            f"initializer: fan in and fan out need a shape with at least two axes, got {shape}; "
+            f"use uniform, normal or constant for vectors"
+        )
+    rest = prod(shape) // (shape[in_axis] * shape[out_axis] or 1)
+    return shape[in_axis] * rest, shape[out_axis] * rest
+
+
+def constant(value: float) -> Initializer:
+    """`value` everywhere."""
+    return Constant(value)
+
+
+def zeros() -> Initializer:
+    """0 everywhere. For biases; in weights of a hidden layer all units would stay equal."""
+    return Constant(0.0)
+
+
+def ones() -> Initializer:
+    """1 everywhere."""
+    return Constant(1.0)
+
+
+def uniform(low: float = 0.0, high: float = 1.0) -> Initializer:
+    """Uniform from `low` up to, but not including, `high`."""
+    if not high >= low:
+        raise UsageError(f"uniform: expected low <= high, got {low} and {high}")
+    return Uniform(low, high)
+
+
+def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
+    """Normally distributed with this mean and standard deviation."""
+    return Normal(mean, _not_negative("normal", std))
+
+
+def truncated_normal(
+    mean: float = 0.0, std: float = 1.0, low: float = -2.0, high: float = 2.0
+) -> Initializer:
+    """Normally distributed, but only between `low` and `high` (these are values, not deviations).
+
+    Raises
+    ------
+    UsageError
+        If hardly any number would fall between the bounds.
+    """
+    _not_negative("truncated_normal", std)
+    if not low < high or low > mean + 4 * std or high < mean - 4 * std:
+        raise UsageError(
+            f"truncated_normal: expected low < high within 4 standard deviations of the mean, "
+            f"got mean {mean}, std {std}, low {low}, high {high}"
+        )
+    return TruncatedNormal(mean, std, low, high)
+
+
+def xavier_uniform(gain: float = 1.0, in_axis: int = 0, out_axis: int = 1) -> Initializer:
+    """Uniform on ±gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    return Scaled(False, gain, "fan_avg", in_axis, out_axis)
+
+
+def xavier_normal(gain: float = 1.0, in_axis: int = 0, out_axis: int = 1) -> Initializer:
+    """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    return Scaled(True, gain, "fan_avg", in_axis, out_axis)
+
+
+def kaiming_uniform(
+    slope: float = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    in_axis: int = 0,
+    out_axis: int = 1,
+) -> Initializer:
+    """Uniform on ±gain sqrt(3 / fan), for rectifiers (He et al. 2015).
+
+    Parameters
+    ----------
+    slope : float
+        Of the leaky rectifier's negative side.
+    mode : {"fan_in", "fan_out", "fan_avg"}
+        Whether to keep the variance forward, backward, or between the two.
+    nonlinearity : str
+        See `gain`.
+    """
+    return Scaled(False, gain(nonlinearity, slope), _mode(mode), in_axis, out_axis)
+
+
+def kaiming_normal(
+    slope: float = 0.0,
+    mode: Mode = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    in_axis: int = 0,
+    out_axis: int = 1,
+) -> Initializer:
+    """Normal with standard deviation gain / sqrt(fan). See `kaiming_uniform`."""
+    return Scaled(True, gain(nonlinearity, slope), _mode(mode), in_axis, out_axis)
+
+
+def lecun_uniform(in_axis: int = 0, out_axis: int = 1) -> Initializer:
+    """Uniform on ±sqrt(3 / fan_in) (LeCun et al. 1998); for SELU networks too (Klambauer et al. 2017)."""
+    return Scaled(False, 1.0, "fan_in", in_axis, out_axis)
+
+
+def lecun_normal(in_axis: int = 0, out_axis: int = 1) -> Initializer:
+    """Normal with standard deviation sqrt(1 / fan_in). See `lecun_uniform`."""
+    return Scaled(True, 1.0, "fan_in", in_axis, out_axis)
+
+
+def orthogonal(gain: float = 1.0) -> Initializer:
+    """A random matrix with orthonormal rows or columns, times gain (Saxe et al. 2014).
+
+    The first axis stays, all others are taken as one.
+    """
+    return Orthogonal(gain)
+
+
+def identity(gain: float = 1.0) -> Initializer:
+    """The identity matrix times gain."""
+    return Identity(gain)
+
+
+def sparse(sparsity: float, std: float = 0.01) -> Initializer:
+    """Normal with `std`, but the share `sparsity` of each column, rounded up, is 0 (Martens 2010)."""
+    if not 0.0 <= sparsity <= 1.0:
+        raise UsageError(f"sparse: expected a share from 0 to 1, got {sparsity}")
+    return Sparse(sparsity, _not_negative("sparse", std))
+
+
+def _not_negative(name: str, std: float) -> float:
+    if not std >= 0:
+        raise UsageError(f"{name}: expected a standard deviation that is not negative, got {std}")
+    return std
+
+
+def _mode(mode: Mode) -> Mode:
+    if mode not in ("fan_in", "fan_out", "fan_avg"):
+        raise UsageError(f"kaiming: expected mode 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}")
+    return mode

@@ -1,0 +1,446 @@
+"""Module: what layers and models are made of."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from fnmatch import fnmatchcase
+from operator import index
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from koubai.errors import DTypeError, ShapeError, UnsupportedError, UsageError
+from koubai.graph import Node
+from koubai.nn.parameter import Buffer, Parameter, cast
+from koubai.nn.text import one_line, summary
+from koubai.tensor import no_grad
+
+__all__ = ["Module", "substituted"]
+
+M = TypeVar("M", bound="Module")
+
+# What `functional_call` puts in place of parameters and buffers, by module and attribute.
+substituted: ContextVar[dict[tuple[Module, str], Any] | None] = ContextVar("substituted", default=None)
+
+
+class Module:
+    """A layer or a model: parameters, buffers and other modules, and the function that they define.
+
+    Subclass it, assign parameters and modules to attributes, and write `forward`. What is assigned is
+    registered in that order, under the attribute's name; a parameter's path joins the names by dots.
+
+    Attributes
+    ----------
+    training : bool
+        True at first; `train` and `eval` set it, here and in all modules below.
+
+    Examples
+    --------
+    >>> import koubai as kb
+    >>> class Twice(kb.nn.Module):
+    ...     def __init__(self):
+    ...         self.layer = kb.nn.Linear(2, 2)
+    ...
+    ...     def forward(self, x):
+    ...         return self.layer(kb.nn.tanh(self.layer(x)))
+    >>> model = Twice()
+    >>> [name for name, _ in model.named_parameters()]
+    ['layer.weight', 'layer.bias']
+    >>> model(np.ones((5, 2))).shape
+    (5, 2)
+    """
+
+    training: bool
+    _members: dict[str, Any]
+    _parent: tuple[weakref.ref[Module], str] | None
+    _seed: int
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Here and not in __init__, so that a subclass need not call super().__init__().
+        self = super().__new__(cls)
+        self.__dict__.update(training=True, _members={}, _parent=None, _seed=0)
+        return self
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """The module's function; calling the module calls this."""
+        raise UnsupportedError(f"{type(self).__name__}: write its function as a method forward(self, x)")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    # Registration
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        old = self._members.get(name)
+        if isinstance(value, (Parameter, Buffer, Module)):
+            self._register(name, value)
+        elif old is None:
+            _refuse_container(self, name, value)
+            object.__setattr__(self, name, value)
+        elif isinstance(old, Buffer) and value is not None:
+            self._replace_buffer(name, value)
+        elif value is None:
+            del self._members[name]
+            object.__setattr__(self, name, None)
+        else:
+            raise UsageError(
+                f"{type(self).__name__}.{name} is a {type(old).__name__}; to change its values write "
+                f".{name}.assign(array), to replace it assign a new {type(old).__name__}, "
+                f"to remove it assign None"
+            )
+
+    def _register(self, name: str, value: Any) -> None:
+        kind = type(self).__name__
+        if not name or "." in name:
+            raise UsageError(f"{kind}: a member's name must not be empty or hold a dot, got {name!r}")
+        if hasattr(type(self), name):
+            raise UsageError(f"{kind}: {name!r} is an attribute of the class already; choose another name")
+        if isinstance(value, Module) and any(module is self for module in value.modules()):
+            raise UsageError(f"{kind}.{name}: a module cannot contain itself")
+        self.__dict__.pop(name, None)
+        self._members[name] = value
+        value.link(self, name)
+
+    def _replace_buffer(self, name: str, value: Any) -> None:
+        overrides = substituted.get()
+        if overrides is not None and (self, name) in overrides:
+            overrides[self, name] = self._members[name].successor(value)
+        else:
+            self._members[name] = self._members[name].successor(value)
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only for what is not in __dict__: the registered members.
+        try:
+            member = self._members[name]
+        except KeyError:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}") from None
+        overrides = substituted.get()
+        return member if overrides is None else overrides.get((self, name), member)
+
+    def __delattr__(self, name: str) -> None:
+        if self._members.pop(name, None) is None:
+            object.__delattr__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._members]
+
+    def link(self, owner: Module, label: str) -> None:
+        """Stand under this name in `owner`, unless it stands in another living module already."""
+        if self._parent is None or self._parent[0]() is None:
+            object.__setattr__(self, "_parent", (weakref.ref(owner), label))
+
+    def _place(self) -> tuple[Module, str]:
+        """The outermost module above this one, and the path from there."""
+        names: list[str] = []
+        module = self
+        while module._parent is not None and (above := module._parent[0]()) is not None:
+            names.append(module._parent[1])
+            module = above
+        return module, ".".join(reversed(names))
+
+    @property
+    def path(self) -> str:
+        """Where this module stands in the outermost one; empty for that one itself."""
+        return self._place()[1]
+
+    @property
+    def seed(self) -> int:
+        """The seed of the outermost module: what its parameters and its dropout draw by."""
+        return self._place()[0]._seed
+
+    # What is inside
+
+    def _walk(self) -> Iterator[tuple[str, Module, str, Any]]:
+        """Every member in order of registration: path, owner, the name there, member. Each module once."""
+        seen = {self}
+        stack = [(name, self, name, member) for name, member in reversed(self._members.items())]
+        while stack:
+            path, owner, name, member = stack.pop()
+            if isinstance(member, Module):
+                if member in seen:
+                    continue
+                seen.add(member)
+                inside = reversed(member._members.items())
+                stack += [(f"{path}.{key}", member, key, inner) for key, inner in inside]
+            yield path, owner, name, member
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module (under the empty path) and all below it, each once."""
+        yield "", self
+        for path, _, _, member in self._walk():
+            if isinstance(member, Module):
+                yield path, member
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules that stand directly in this one."""
+        return ((name, member) for name, member in self._members.items() if isinstance(member, Module))
+
+    def children(self) -> Iterator[Module]:
+        """The modules that stand directly in this one."""
+        return (module for _, module in self.named_children())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters in order of registration; a tied one once, under its first path."""
+        return self._named(Parameter)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters in order of registration, each once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """All buffers in order of registration, each once."""
+        return self._named(Buffer)
+
+    def buffers(self) -> Iterator[Buffer]:
+        """All buffers in order of registration, each once."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def _named(self, kind: Any) -> Iterator[tuple[str, Any]]:
+        seen = set()
+        for path, _, _, member in self._walk():
+            if isinstance(member, kind) and member not in seen:
+                seen.add(member)
+                yield path, member
+
+    def count_parameters(self, trainable: bool = False) -> int:
+        """How many numbers the parameters hold; with `trainable` only those that are not frozen.
+
+        Examples
+        --------
+        >>> import koubai as kb
+        >>> kb.nn.Linear(64, 10).count_parameters()
+        650
+        """
+        return sum(p.size for p in self.parameters() if p.requires_grad or not trainable)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the first parameter; float32 where there is none."""
+        return next((p.dtype for p in self.parameters()), np.dtype(np.float32))
+
+    # State
+
+    def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies of all parameters and persistent buffers by path, in order of registration.
+
+        Examples
+        --------
+        >>> import koubai as kb
+        >>> {name: a.shape for name, a in kb.nn.Linear(3, 2).state_dict().items()}
+        {'weight': (3, 2), 'bias': (2,)}
+        """
+        return {name: np.array(member.value) for name, member in self._state()}
+
+    def _state(self) -> Iterator[tuple[str, Any]]:
+        for name, member in self._named((Parameter, Buffer)):
+            if isinstance(member, Parameter) or member.persistent:
+                yield name, member
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
+        """Take the values of `state`, cast to each parameter's dtype. Nothing changes if anything is wrong.
+
+        Parameters
+        ----------
+        state : mapping from path to array
+        strict : bool
+            With False, missing and unexpected names are left aside; shapes must fit all the same.
+
+        Returns
+        -------
+        missing, unexpected : lists of names
+
+        Raises
+        ------
+        UsageError
+            With strict, if names are missing or unexpected.
+        ShapeError
+            If a shape is another; the message lists all of them.
+        """
+        members = dict(self._state())
+        missing = [name for name in members if name not in state]
+        unexpected = [name for name in state if name not in members]
+        if strict and (missing or unexpected):
+            faults = [f"missing: {', '.join(missing)}"] * bool(missing)
+            faults += [f"unexpected: {', '.join(unexpected)}"] * bool(unexpected)
+            raise UsageError(f"load_state_dict: {'; '.join(faults)}; strict=False loads what fits by name")
+        values = {name: cast(name, state[name], m.dtype) for name, m in members.items() if name in state}
+        wrong = [
+            f"{name} has shape {members[name].shape}, got {value.shape}"
+            for name, value in values.items()
+            if members[name].shape != value.shape
+        ]
+        if wrong:
+            raise ShapeError(f"load_state_dict: {'; '.join(wrong)}")
+        for name, value in values.items():
+            members[name].value = value[()]
+        return missing, unexpected
+
+    def train(self, mode: bool = True) -> Self:
+        """Set `training` here and below: dropout drops, normalization uses the batch. Returns self."""
+        for module in self.modules():
+            object.__setattr__(module, "training", bool(mode))
+        return self
+
+    def eval(self) -> Self:
+        """The opposite of `train`. Returns self."""
+        return self.train(False)
+
+    def init(self, seed: int = 0) -> Self:
+        """Draw all parameters that have an initializer afresh, by this seed; reset counters. Returns self.
+
+        Parameters given as arrays keep their values. A model that was never touched is as after ``init(0)``.
+
+        Examples
+        --------
+        >>> import koubai as kb
+        >>> a, b = kb.nn.Linear(3, 2).init(7), kb.nn.Linear(3, 2).init(7)
+        >>> bool((a.weight.numpy() == b.weight.numpy()).all())
+        True
+        """
+        try:
+            seed = index(seed)
+        except TypeError:
+            raise DTypeError(f"init: expected the seed to be an integer, got {type(seed).__name__}") from None
+        for module in self.modules():
+            object.__setattr__(module, "_seed", seed)
+            module.reset()
+        for name, parameter in self.named_parameters():
+            parameter.draw(seed, name)
+            parameter.grad = None
+        return self
+
+    def reset(self) -> None:
+        """Bring this module's own buffers to where they started; for layers that have any."""
+
+    def freeze(self, pattern: str = "*") -> Self:
+        """Exclude parameters from training: `requires_grad` becomes False. Returns self.
+
+        Parameters
+        ----------
+        pattern : str
+            A parameter's or module's path, with ``*`` and ``?`` as in file names.
+
+        Raises
+        ------
+        UsageError
+            If no parameter has such a path.
+
+        Examples
+        --------
+        >>> import koubai as kb
+        >>> model = kb.nn.Sequential(kb.nn.Linear(3, 2), kb.nn.Linear(2, 1)).freeze("0")
+        >>> model.count_parameters(trainable=True)
+        3
+        """
+        for parameter in self._matching("freeze", pattern):
+            parameter.requires_grad = False
+            parameter.grad = None
+        return self
+
+    def unfreeze(self, pattern: str = "*") -> Self:
+        """Include parameters in training again. See `freeze`."""
+        for parameter in self._matching("unfreeze", pattern):
+            parameter.requires_grad = True
+        return self
+
+    def _matching(self, what: str, pattern: str) -> list[Parameter]:
+        found = [
+            parameter
+            for name, parameter in self.named_parameters()
+            if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
+        ]
+        if not found:
+            names = ", ".join(name for name, _ in self.named_parameters()) or "none"
+            raise UsageError(f"{what}: no parameter matches {pattern!r}; there are: {names}")
+        return found
+
+    def zero_grad(self) -> None:
+        """Forget the gradients that `backward` added up."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def astype(self, dtype: Any) -> Self:
+        """Convert all parameters and floating-point buffers, in this module itself. Returns self.
+
+        Examples
+        --------
+        >>> import koubai as kb
+        >>> kb.nn.Linear(3, 2).astype(float).weight.dtype
+        dtype('float64')
+        """
+        dtype = np.dtype(dtype)
+        if dtype.kind not in "fc":
+            raise DTypeError(f"astype: expected a floating-point or complex dtype, got {dtype}")
+        for parameter in self.parameters():
+            parameter.convert(dtype)
+        for buffer in self.buffers():
+            buffer.convert(dtype)
+        return self
+
+    def predict(self, x: Any) -> Any:
+        """The raw outputs for plain arrays, as plain arrays: in eval mode, recording nothing.
+
+        Parameters
+        ----------
+        x : array
+            Cast to the model's dtype.
+
+        Returns
+        -------
+        ndarray
+            For a classifier these are logits.
+        """
+        x = np.asarray(x.value if isinstance(x, Node) else x)
+        if x.dtype.kind not in "biufc":
+            raise DTypeError(f"predict: expected an array of numbers, got dtype {x.dtype}")
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
+        try:
+            with no_grad():
+                y = self(x.astype(self.dtype, copy=False))
+        finally:
+            for module, mode in modes:
+                object.__setattr__(module, "training", mode)
+        return np.asarray(y.value) if isinstance(y, Node) else y
+
+    # Copies and text
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy stands alone: it has no parent, and its own table of members.
+        return {**self.__dict__, "_members": dict(self._members), "_parent": None, "_seed": self.seed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        for name, member in self._members.items():
+            member.link(self, name)
+
+    def extra_repr(self) -> str:
+        """What stands between the parentheses in the module's text."""
+        return ""
+
+    def __repr__(self) -> str:
+        return one_line(self)
+
+    def __str__(self) -> str:
+        return summary(self)
+
+
+def _refuse_container(module: Module, name: str, value: Any) -> None:
+    """A plain list of layers would silently not be trained."""
+    if isinstance(value, dict):
+        kind, inside = "ModuleDict", list(value.values())
+    elif isinstance(value, (list, tuple)):
+        kind, inside = "ModuleList", list(value)
+    else:
+        return
+    if any(isinstance(item, (Module, Parameter)) for item in inside):
+        raise UsageError(
+            f"{type(module).__name__}.{name}: modules and parameters in a {type(value).__name__} are not "
+            f"registered, so they would not be trained; use kb.nn.{kind}"
+        )

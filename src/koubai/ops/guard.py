@@ -1,0 +1,49 @@
+"""Ops that let values through after looking at them: targets within the range that a loss takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from koubai.errors import LabelError
+from koubai.graph import Op, Refusal, Sample, Type, Words, register
+from koubai.ops.define import arrays
+
+__all__ = ["within"]
+
+
+def _within(x: Any, *, low: float, high: float, ignore: int | None, what: str) -> Any:
+    fits = (x >= low) & (x <= high)
+    if ignore is not None:
+        fits |= x == ignore
+    if not np.all(fits):
+        place = np.unravel_index(int(np.argmin(fits)), np.shape(x))
+        raise LabelError(f"{what} {np.asarray(x)[place]}{_where(tuple(map(int, place)))} is outside {low} to {high}")
+    return x
+
+
+def _where(place: tuple[int, ...]) -> str:
+    if not place:
+        return ""
+    return f" in row {place[0]}" if len(place) == 1 else f" at {place}"
+
+
+def _infer(x: Type, *, low: float, high: float, ignore: int | None, what: str) -> Type:
+    return x
+
+
+within = register(Op(
+    "within", _within, _infer, linear=True, elementwise=True,
+    vjp=(lambda g, y, x, **params: g,),
+    batch=lambda op, size, batched, x, **params: op(x, **params),
+    words=Words("y = x, which must lie between two bounds", "dy/dx = 1",
+                "Passes values and gradient on, and refuses values outside the bounds, NaN included.",
+                "範囲内かどうかを確かめて、値も勾配もそのまま通す。範囲外の値や NaN は拒否する。"),
+    samples=lambda: [Sample((x,), {"low": -3, "high": 3, "ignore": None, "what": "value"})
+                     for x in arrays((), (3,), (2, 3), (0, 2))],
+    refuses=lambda: [Refusal((np.array([0, 1, 7]),), {"low": 0, "high": 6, "ignore": -1, "what": "label"},
+                             LabelError, "label 7 in row 2 is outside 0 to 6"),
+                     Refusal((np.array([[0.5, np.nan]]),),
+                             {"low": 0, "high": 1, "ignore": None, "what": "target"}, LabelError, "at (0, 1)")],
+))  # fmt: skip

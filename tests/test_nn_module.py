@@ -1,0 +1,370 @@
+"""Modules, parameters and what is done with whole models."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import weakref
+
+import numpy as np
+import pytest
+
+import koubai as kb
+from koubai import nn
+
+
+def two_layers() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+
+
+def test_equal_models_draw_equal_values_whatever_was_drawn_before() -> None:
+    one = two_layers()
+    first = one.state_dict()
+    np.random.default_rng(0).normal(size=3)
+    other = two_layers()
+    other[2].weight.numpy()  # another order of drawing
+    for name, value in other.state_dict().items():
+        np.testing.assert_array_equal(value, first[name])
+    np.testing.assert_array_equal(two_layers().init(0)[0].weight.numpy(), first["0.weight"])
+    assert not np.array_equal(two_layers().init(1)[0].weight.numpy(), first["0.weight"])
+
+
+def test_the_default_of_linear_is_uniform_up_to_one_over_the_root_of_its_inputs() -> None:
+    weight = nn.Linear(400, 300).weight.numpy()
+    assert weight.dtype == np.float32
+    assert np.abs(weight).max() <= 1 / 20
+    assert abs(weight.std() - 1 / 20 / np.sqrt(3)) < 1e-4
+    assert abs(weight.mean()) < 5e-4
+
+
+def test_gradients_of_a_network_by_hand() -> None:
+    model = two_layers().astype(np.float64)
+    x = np.linspace(-1, 1, 15).reshape(5, 3)
+    w1, b1, w2, b2 = (p.numpy() for p in model.parameters())
+    h = np.tanh(x @ w1 + b1)
+    y = h @ w2 + b2
+    np.testing.assert_allclose(model(x).numpy(), y, rtol=1e-14)
+    (model(x) ** 2).sum().backward()
+    d2 = 2 * y
+    d1 = (d2 @ w2.T) * (1 - h * h)
+    for p, g in zip(model.parameters(), [x.T @ d1, d1.sum(0), h.T @ d2, d2.sum(0)]):
+        np.testing.assert_allclose(p.grad, g, rtol=1e-12)
+    model.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_linear_takes_one_example_a_batch_and_more_axes() -> None:
+    layer = nn.Linear(3, 2).astype(float)
+    x = np.arange(24.0).reshape(2, 4, 3)
+    expected = x @ layer.weight.numpy() + layer.bias.numpy()
+    for given, wanted in [(x, expected), (x[0], expected[0]), (x[0, 0], expected[0, 0])]:
+        np.testing.assert_allclose(layer(given).numpy(), wanted, rtol=1e-14)
+    assert layer(np.zeros((0, 3))).shape == (0, 2)
+    assert layer.W is layer.weight
+    assert layer.b is layer.bias
+
+
+def test_a_wrong_input_is_refused_by_the_layer_that_gets_it() -> None:
+    with pytest.raises(kb.ShapeError, match=r"^2: linear: expected 4 features .* got an input of shape \(5, 3\)"):
+        nn.Sequential(nn.Linear(3, 3), nn.Tanh(), nn.Linear(4, 2))(np.zeros((5, 3)))
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        self.into = nn.Linear(3, 3, bias=False)
+        self.out = nn.Linear(3, 3, bias=False)
+        self.out.weight = self.into.weight
+
+    def forward(self, x):  # type: ignore[no-untyped-def]
+        return self.out(self.into(x))
+
+
+def test_a_tied_parameter_is_one_parameter() -> None:
+    model = Tied()
+    assert [name for name, _ in model.named_parameters()] == ["into.weight"]
+    assert list(model.state_dict()) == ["into.weight"]
+    twin = copy.deepcopy(model)
+    assert twin.out.weight is twin.into.weight
+    w, x = np.eye(3) * 2, np.ones(3)
+    np.testing.assert_array_equal(nn.functional_call(model, {"into.weight": w}, x), 4 * x)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_are_equal_and_independent(duplicate) -> None:  # type: ignore[no-untyped-def]
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2)).init(3)
+    part = duplicate(model[2])
+    twin = duplicate(model)
+    x = np.ones((2, 3))
+    np.testing.assert_array_equal(part.weight.numpy(), model[2].weight.numpy())
+    np.testing.assert_array_equal(twin(x).numpy(), model(x).numpy())
+    before = model.state_dict()
+    twin[0].weight.assign(np.zeros((3, 4)))
+    np.testing.assert_array_equal(model[0].weight.numpy(), before["0.weight"])
+    assert twin[2].weight.path == "2.weight"
+    assert twin.init(3)[0].weight.numpy().tolist() == model[0].weight.numpy().tolist()
+
+
+def test_a_copy_made_before_the_first_read_is_equal_too() -> None:
+    model = two_layers()
+    part = copy.deepcopy(model[2])
+    np.testing.assert_array_equal(part.weight.numpy(), model[2].weight.numpy())
+
+
+def test_a_shallow_copy_has_a_table_of_its_own() -> None:
+    model = two_layers()
+    twin = copy.copy(model)
+    twin[0] = nn.Linear(3, 4)
+    assert twin[0] is not model[0]
+
+
+def test_models_are_freed_at_once() -> None:
+    model = two_layers()
+    model(np.ones(3)).sum().backward()
+    gone = weakref.ref(model)
+    gc.disable()
+    try:
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_members_are_found_in_order_of_registration() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            self.first = nn.Linear(2, 2)
+            self.scale = nn.Parameter(np.ones(2))
+            self.count = nn.Buffer(np.zeros(2, np.int64))
+            self.last = nn.Sequential(nn.Linear(2, 1, bias=False))
+
+    model = Model()
+    names = ["first.weight", "first.bias", "scale", "count", "last.0.weight"]
+    assert list(model.state_dict()) == names
+    assert [name for name, _ in model.named_modules()] == ["", "first", "last", "last.0"]
+    assert [name for name, _ in model.named_children()] == ["first", "last"]
+    assert [p.name for p in model.parameters()] == [name for name in names if name != "count"]
+    assert len(list(model.buffers())) == 1
+    assert model.count_parameters() == 4 + 2 + 2 + 2
+    model.scale = None
+    assert "scale" not in model.state_dict()
+
+
+def test_what_would_silently_not_be_trained_is_refused() -> None:
+    module = nn.Module()
+    with pytest.raises(kb.UsageError, match="ModuleList"):
+        module.layers = [nn.Linear(2, 2)]
+    with pytest.raises(kb.UsageError, match="ModuleDict"):
+        module.layers = {"a": nn.Linear(2, 2)}
+    with pytest.raises(kb.UsageError, match="assign"):
+        nn.Linear(2, 2).weight = np.zeros((2, 2))
+    with pytest.raises(kb.UsageError, match="attribute of the class"):
+        nn.Sequential(train=nn.Linear(2, 2))
+    with pytest.raises(kb.UsageError, match=r"ReLU\(\.\.\.\)"):
+        nn.Sequential(nn.ReLU)
+    with pytest.raises(kb.UsageError, match=r"Sequential\(\*layers\)"):
+        nn.Sequential([nn.ReLU()])
+    loop = nn.Sequential(nn.ReLU())
+    with pytest.raises(kb.UsageError, match="contain itself"):
+        loop.append(loop)
+    with pytest.raises(kb.UnsupportedError, match="forward"):
+        module(1)
+    with pytest.raises(kb.DTypeError, match="floating"):
+        nn.Parameter([1, 2])
+    with pytest.raises(kb.UsageError, match="initializer"):
+        nn.Parameter(shape=(2,))
+
+
+def test_containers() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.relu, out=nn.Linear(3, 1))
+    assert model["out"] is model[-1] is model.out
+    assert [type(m).__name__ for m in model] == ["Linear", "Lambda", "Linear"]
+    tail = model[1:]
+    assert list(dict(tail.named_children())) == ["0", "out"]
+    assert tail[1] is model.out
+    assert model.out.path == "out"
+    with pytest.raises(IndexError, match="no module 3 among 3"):
+        model[3]
+    with pytest.raises(KeyError, match="hidden"):
+        model["hidden"]
+    heads = nn.ModuleDict({"a": nn.Linear(1, 1)})
+    heads["b"] = nn.ReLU()
+    assert (list(heads), "b" in heads, len(heads)) == (["a", "b"], True, 2)
+    del heads["b"]
+    assert list(heads.keys()) == ["a"]
+    for holder in (heads, nn.ModuleList()):
+        with pytest.raises(kb.UnsupportedError, match="only holds"):
+            holder(1)
+
+
+def test_loading_checks_everything_before_it_changes_anything() -> None:
+    model = two_layers()
+    before = model.state_dict()
+    state = {name: np.full(value.shape, 2.0) for name, value in before.items()}
+    with pytest.raises(kb.ShapeError, match=r"0\.weight has shape \(3, 4\), got \(4, 3\)"):
+        model.load_state_dict({**state, "0.weight": np.zeros((4, 3))})
+    with pytest.raises(kb.UsageError, match=r"missing: 0\.bias; unexpected: bias"):
+        model.load_state_dict({("bias" if k == "0.bias" else k): v for k, v in state.items()})
+    with pytest.raises(kb.DTypeError, match=r"0\.weight: expected numbers that fit in float32"):
+        model.load_state_dict({**state, "0.weight": np.zeros((3, 4), complex)})
+    np.testing.assert_array_equal(model.state_dict()["0.bias"], before["0.bias"])
+    assert model.load_state_dict({"0.bias": state["0.bias"], "x": 1}, strict=False)[1] == ["x"]
+    model.load_state_dict(state)
+    assert model[0].weight.dtype == np.float32
+    assert (model[0].weight.numpy() == 2).all()
+
+
+def test_state_is_a_copy() -> None:
+    model = nn.Linear(2, 1)
+    model.state_dict()["weight"][:] = 7
+    assert not (model.weight.numpy() == 7).any()
+
+
+def test_assign_keeps_identity_and_recorded_values() -> None:
+    w = nn.Parameter(np.array([1.0, 2.0]))
+    y = (w * w).sum()
+    w.assign([5, 6])
+    assert w.dtype == np.float64
+    y.backward()
+    with pytest.raises(kb.ShapeError, match="assign"):
+        w.assign([1.0])
+
+
+def test_freezing_by_name() -> None:
+    model = two_layers().freeze("0")
+    assert [p.requires_grad for p in model.parameters()] == [False, False, True, True]
+    model(np.ones(3)).sum().backward()
+    assert model[0].weight.grad is None
+    assert model[2].bias.grad.tolist() == [1.0, 1.0]
+    model.unfreeze("*.weight")
+    assert model.count_parameters(trainable=True) == 12 + 8 + 2
+    with pytest.raises(kb.UsageError, match=r"matches 'hidden'; there are: 0\.weight"):
+        model.freeze("hidden")
+
+
+def test_predict_is_plain_cast_and_in_eval_mode() -> None:
+    model = nn.Sequential(nn.Dropout(0.5), nn.Linear(3, 2))
+    y = model.predict(np.arange(6).reshape(2, 3))
+    assert type(y) is np.ndarray
+    assert y.dtype == np.float32
+    assert all(m.training for m in model.modules())
+    np.testing.assert_array_equal(y, model.predict(np.arange(6.0).reshape(2, 3)))
+    model[0].eval()
+    model.predict(np.ones(3))
+    assert [m.training for m in model.modules()] == [True, False, True]
+    with pytest.raises(kb.DTypeError, match="array of numbers"):
+        model.predict(["a"])
+
+
+def test_astype_keeps_the_numbers() -> None:
+    model = two_layers()
+    twin = two_layers().astype(np.float64)
+    assert twin.dtype == np.float64
+    np.testing.assert_array_equal(twin[0].weight.numpy(), model[0].weight.numpy())
+    with pytest.raises(kb.DTypeError, match="floating"):
+        model.astype(int)
+
+
+def test_functional_call_is_pure_differentiable_and_batched() -> None:
+    model = two_layers().astype(float)
+    params = model.state_dict()
+    x = np.linspace(-1, 1, 12).reshape(4, 3)
+    before = model.state_dict()
+
+    def loss(p, x):  # type: ignore[no-untyped-def]
+        return (nn.functional_call(model, p, x) ** 2).sum()
+
+    slopes = kb.grad(loss)(params, x)
+    (model(x) ** 2).sum().backward()
+    for name, p in model.named_parameters():
+        np.testing.assert_allclose(slopes[name], p.grad, rtol=1e-12)
+        np.testing.assert_array_equal(p.numpy(), before[name])
+    each = kb.vmap(kb.grad(loss), in_axes=(None, 0))(params, x)
+    for name in params:
+        assert each[name].shape == (4, *params[name].shape)
+        np.testing.assert_allclose(each[name].sum(axis=0), slopes[name], rtol=1e-12)
+    one = kb.grad(loss)(params, x[2])
+    np.testing.assert_allclose(each["0.weight"][2], one["0.weight"], rtol=1e-12)
+    assert isinstance(nn.functional_call(model, params, x), np.ndarray)
+    with pytest.raises(kb.UsageError, match=r"no parameter '1\.weight'"):
+        nn.functional_call(model, {"1.weight": 0}, x)
+    with pytest.raises(kb.ShapeError, match=r"0\.bias has shape"):
+        nn.functional_call(model, {"0.bias": np.zeros(3)}, x)
+
+
+def test_dropout_drops_by_seed_path_and_step() -> None:
+    def model() -> nn.Sequential:
+        return nn.Sequential(nn.Dropout(0.25), nn.Dropout(0.25))
+
+    x = np.ones((100, 100))
+    one, other = model(), model()
+    first, second = one[0](x), one[0](x)
+    np.testing.assert_array_equal(first, other[0](x))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, other[1](x))
+    assert set(np.unique(first)) == {0.0, 1 / 0.75}
+    assert abs((first == 0).mean() - 0.25) < 0.02
+    np.testing.assert_array_equal(one.init(0)[0](x), first)
+    assert not np.array_equal(one.init(1)[0](x), first)
+    assert not one.state_dict()
+    np.testing.assert_array_equal(one.eval()(x), x)
+    assert not np.asarray(nn.Dropout(1.0)(x)).any()
+    with pytest.raises(kb.UsageError, match="from 0 to 1"):
+        nn.Dropout(1.5)
+
+
+def test_dropout_gradient_is_the_mask_and_examples_have_masks_of_their_own() -> None:
+    layer = nn.Dropout(0.5)
+    x = np.ones((6, 50))
+    y = layer.init(0)(x)
+    np.testing.assert_array_equal(kb.grad(lambda x: layer.init(0)(x).sum())(x), y)
+    np.testing.assert_array_equal(kb.vmap(lambda row: layer.init(0)(row))(x), y)
+    each = kb.vmap(kb.grad(lambda row: layer.init(0)(row).sum()))(x)
+    np.testing.assert_array_equal(each, y)
+
+
+def test_functional_call_takes_the_step_and_leaves_the_counter() -> None:
+    model = nn.Sequential(nn.Dropout(0.5))
+    x = np.ones(50)
+    masks = [model(x) for _ in range(3)]
+    model.init(0)
+    for step in range(3):
+        y = nn.functional_call(model, {"0.steps": step}, x)
+        np.testing.assert_array_equal(np.asarray(y), masks[step])
+    assert int(model[0].steps.item()) == 0
+
+
+def test_buffers_are_replaced_by_assignment() -> None:
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            self.mean = nn.Buffer(np.zeros(2, np.float32))
+
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            self.mean = 0.5 * self.mean + 0.5 * x
+            return x * self.mean
+
+    module = Mean()
+    x = kb.tensor([2.0, 4.0], requires_grad=True)
+    module(x)
+    assert isinstance(module.mean, nn.Buffer)
+    assert module.mean.dtype == np.float32
+    assert not module.mean.requires_grad
+    assert module.state_dict()["mean"].tolist() == [1.0, 2.0]
+    with pytest.raises(kb.ShapeError, match="mean: the buffer has shape"):
+        module.mean = np.zeros(3)
+
+
+def test_text() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.ReLU(), out=nn.Linear(4, 1, bias=False))).freeze("0")
+    assert repr(model) == "Sequential(Linear(3, 4), Sequential(...))"
+    assert str(model).splitlines() == [
+        "       Sequential",
+        "0      Linear(3, 4)              weight 3x4, bias 4 (frozen)  16",
+        "1      Sequential(...)",
+        "1.0    ReLU()",
+        "1.out  Linear(4, 1, bias=False)  weight 4x1                    4",
+        "20 parameters, 16 of them frozen, float32",
+    ]
+    assert str(nn.ReLU()) == "ReLU()\n0 parameters, float32"
+    assert model.unfreeze()[0](np.ones(3)).graph().splitlines()[0].startswith("%0")
+    assert "0.weight = leaf" in model[0](np.ones(3)).graph()
