@@ -9,7 +9,7 @@ import numpy as np
 
 from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.graph import Node, Type
-from koubai.graph.node import NO_PARAMS
+from koubai.graph.node import NO_PARAMS, next_number
 from koubai.ops.random import key_of
 from koubai.ops.shape import stop_gradient
 from koubai.tensor import Tensor
@@ -29,6 +29,7 @@ def set_leaf(node: Node, requires_grad: bool) -> None:
     node.inputs = ()
     node.params = NO_PARAMS
     node.requires_grad = requires_grad
+    node.number = next_number()
     node.code = None
     node.offset = 0
 
