@@ -1,4 +1,6 @@
 """``koubai.numpy``: the public name of `koubai.tensor.numpy`."""
 
 import koubai.tensor  # noqa: F401 - gives Tensor its methods
-from koubai.tensor.numpy import *  # noqa: F403
+from koubai.tensor.numpy import *
+
+from koubai.numpy import fft as fft, linalg as linalg  # isort: skip - after the names that they would hide

@@ -15,6 +15,7 @@ import numpy as np
 from koubai.errors import IndexingError
 from koubai.graph import Op, Sample, Type, Words, register
 from koubai.ops.define import arrays, ndim_of, shape_of, stacked
+from koubai.ops.elementwise import equal, where
 from koubai.ops.shape import reshape, transpose
 
 
@@ -52,7 +53,8 @@ def _getitem_infer(x: Type, *slots: Type, pattern: Pattern) -> Type:
 
 
 def _getitem(x: Any, *slots: Any, pattern: Pattern) -> Any:
-    return x[filled(pattern, slots)] if slots else x[pattern]
+    y = x[filled(pattern, slots)] if slots else x[pattern]
+    return y if y.shape else y[()]
 
 
 def _advanced_block(pattern: Pattern, ndim: int) -> tuple[list[int], bool]:
@@ -186,4 +188,67 @@ scatter = register(Op(
                 "Zeros with x added at the given places; it receives the gradient from there.",
                 "0の配列の指定位置に x を足し込む。勾配はその位置から取り出す。"),
     samples=_scatter_samples,
+))  # fmt: skip
+
+
+# assign
+
+
+def _assign(x: Any, v: Any, *slots: Any, pattern: Pattern) -> Any:
+    y = np.array(x)
+    y[filled(pattern, slots)] = v
+    return y[()]
+
+
+def _assigned_vjp(g: Any, y: Any, x: Any, v: Any, *slots: Any, pattern: Pattern) -> Any:
+    """What the values receive: the gradient at their places, where no later value took the place."""
+    mine = getitem(g, *slots, pattern=pattern)
+    if not slots:
+        return mine
+    numbers = np.arange(mine.size).reshape(mine.shape)
+    owner = assign(np.zeros(shape_of(x), np.intp), numbers, *slots, pattern=pattern)
+    return where(equal(getitem(owner, *slots, pattern=pattern), numbers), mine, 0.0)
+
+
+def _assign_jvp(t: Any, y: Any, x: Any, v: Any, *slots: Any, pattern: Pattern) -> Any:
+    return assign(np.zeros(shape_of(x), x.dtype), t, *slots, pattern=pattern)
+
+
+def _cleared(g: Any, y: Any, x: Any, v: Any, *slots: Any, pattern: Pattern) -> Any:
+    return assign(g, np.zeros(shape_of(v), x.dtype), *slots, pattern=pattern)
+
+
+def _assign_samples() -> list[Sample]:
+    found = []
+    for sample in _index_samples():
+        x, *slots = sample.args
+        v = arrays(np.shape(_getitem(x, *slots, pattern=sample.params["pattern"])), seed=1)[0]
+        found.append(Sample((x, v, *slots), sample.params))
+    return found
+
+
+assign = register(Op(
+    "assign", _assign, lambda x, v, *slots, pattern: x,
+    vjp=(_cleared, _assigned_vjp) + (None,) * 32, jvp=(_cleared, _assign_jvp) + (None,) * 32,
+    words=Words("y = x; y[index] = v", "v receives the gradient at its places, x elsewhere",
+                "An array with other values at the given places; the last one stays where a place is named twice.",
+                "指定した位置の値を v で置き換えた配列。勾配は、その位置では v へ、ほかでは x へ流れる。"),
+    samples=_assign_samples,
+))  # fmt: skip
+
+
+# argsort
+
+
+def _sort_samples() -> list[Sample]:
+    return [Sample(arrays((5,)), {"axis": 0}), Sample(arrays((3, 4)), {"axis": 0}), Sample(arrays((0, 2)), {"axis": 1})]
+
+
+argsort = register(Op(
+    "argsort", lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"),
+    lambda x, *, axis: Type(x.shape, np.dtype(np.intp)),
+    batch=lambda op, size, batched, x, *, axis: op(x, axis=axis + 1),
+    words=Words("x[y] is sorted", "0", "The positions that sort an axis, equal elements in their order; no gradient.",
+                "軸に沿って整列する並び順(同じ値は元の順)。勾配は流れない。"),
+    samples=_sort_samples,
 ))  # fmt: skip

@@ -266,7 +266,7 @@ def _position(name: str, forward: Callable[..., Any], en: str, ja: str) -> Op:
     def batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, axis: int, keepdims: bool) -> Any:
         return op(x, axis=axis + 1, keepdims=keepdims)
 
-    samples = lambda: [  # noqa: E731
+    samples = lambda: [
         Sample(arrays((4,)), {"axis": 0, "keepdims": False}),
         Sample(arrays((2, 3)), {"axis": 1, "keepdims": True}),
     ]

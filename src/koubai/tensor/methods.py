@@ -2,33 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from koubai.errors import UsageError
+from koubai.graph import apply
+from koubai.ops import elementwise as e
+from koubai.ops import index as i
 from koubai.tensor import numpy as knp
+from koubai.tensor.numpy.at import At
 from koubai.tensor.tensor import Tensor
 
 __all__ = ["install"]
 
+# Functions whose first argument is the tensor and whose others come in the order of the method's.
+SAME = (
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "clip", "compress", "conj", "conjugate",
+    "copy", "cumprod", "cumsum", "diagonal", "dot", "matmul", "max", "mean", "min", "nonzero", "prod", "ptp", "ravel",
+    "repeat", "round", "searchsorted", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
+)  # fmt: skip
+IN_PLACE = {
+    "fill": "kb.numpy.full_like(t, v)", "partition": "kb.numpy.partition(t, k)", "put": "t.at[i].set(v)",
+    "resize": "kb.numpy.resize(t, shape)", "sort": "kb.numpy.sort(t)",
+}  # fmt: skip
+
 
 def install() -> None:
-    """Give Tensor the methods of an ndarray."""
-    for name in ("sum", "mean", "max"):
-        setattr(Tensor, name, getattr(knp, name))
-    Tensor.reshape = _reshape  # type: ignore[attr-defined]
-    Tensor.transpose = _transpose  # type: ignore[attr-defined]
-    Tensor.conj = lambda self: knp.e.conjugate(self)  # type: ignore[attr-defined]
-    Tensor.__matmul__ = knp.matmul  # type: ignore[attr-defined]
+    """Give Tensor the methods of an ndarray, its operators that need functions, and its index."""
+    for name in SAME:
+        if hasattr(knp, name):
+            setattr(Tensor, name, _method(name))
+    for name, remedy in IN_PLACE.items():
+        setattr(Tensor, name, _refused(name, remedy))
+    for method in (_choose, _flatten, _reshape, _transpose, _tobytes, _view):
+        setattr(Tensor, method.__name__[1:], method)
+    Tensor.__getitem__ = _getitem  # type: ignore[attr-defined]
+    Tensor.at = property(At, doc="Places to be updated: ``t.at[i].set(v)``.")  # type: ignore[attr-defined]
+    Tensor.flat = property(_flat, doc="An iterator over all elements.")  # type: ignore[attr-defined]
+    Tensor.mT = property(knp.matrix_transpose, doc="The last two axes exchanged.")  # type: ignore[attr-defined]
+    Tensor.__matmul__ = lambda self, other: knp.matmul(self, other)  # type: ignore[attr-defined]
     Tensor.__rmatmul__ = lambda self, other: knp.matmul(other, self)  # type: ignore[attr-defined]
+    Tensor.__divmod__ = lambda self, other: knp.divmod(self, other)  # type: ignore[attr-defined]
+    Tensor.__rdivmod__ = lambda self, other: knp.divmod(other, self)  # type: ignore[attr-defined]
+    Tensor.__round__ = lambda self, digits=0: knp.round(self, digits)  # type: ignore[attr-defined]
+    for op, name in [(e.left_shift, "lshift"), (e.right_shift, "rshift")]:
+        setattr(Tensor, f"__{name}__", lambda self, other, op=op: op(self, other))
+        setattr(Tensor, f"__r{name}__", lambda self, other, op=op: op(other, self))
 
 
-def _reshape(self: Tensor, *shape: Any) -> Any:
-    return knp.reshape(self, shape[0] if len(shape) == 1 else shape)
+def _method(name: str) -> Callable[..., Any]:
+    function = getattr(knp, name)
+    # Behind the choice between plain arrays and tensors: a method's first argument is a tensor.
+    direct = getattr(function, "__wrapped__", function)
+
+    def method(self: Tensor, *args: Any, **options: Any) -> Any:
+        return direct(self, *args, **options)
+
+    method.__name__ = name
+    method.__qualname__ = f"Tensor.{name}"
+    method.__doc__ = function.__doc__
+    return method
+
+
+def _refused(name: str, remedy: str) -> Callable[..., Any]:
+    def method(self: Tensor, *args: Any, **options: Any) -> Any:
+        raise UsageError(f"{name}: a tensor cannot be changed in place; write t = {remedy}")
+
+    method.__name__ = name
+    method.__qualname__ = f"Tensor.{name}"
+    method.__doc__ = f"Raises: a tensor cannot be changed in place. Write ``t = {remedy}``."
+    return method
+
+
+def _getitem(self: Tensor, index: Any) -> Any:
+    if type(index) is int:
+        return apply(i.getitem, (self,), {"pattern": (index,)})
+    return knp.getitem(self, index)
+
+
+def _reshape(self: Tensor, *shape: Any, order: str = "C", copy: Any = None) -> Any:
+    """The same elements in another shape: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+    return knp.reshape(self, shape[0] if len(shape) == 1 else shape, order)
 
 
 def _transpose(self: Tensor, *axes: Any) -> Any:
+    """The axes in another order, reversed by default."""
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
         axes = axes[0]
     return knp.transpose(self, axes or None)
 
 
-install()
+def _flatten(self: Tensor, order: str = "C") -> Any:
+    """All elements in one axis."""
+    return knp.ravel(self, order)
+
+
+def _choose(self: Tensor, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """At each place the element of the choice whose number stands here."""
+    return knp.choose(self, choices, out, mode)
+
+
+def _flat(self: Tensor) -> Iterator[Any]:
+    return iter(knp.ravel(self))
+
+
+def _tobytes(self: Tensor, order: Any = "C") -> bytes:
+    """The value's bytes."""
+    return self.numpy().tobytes(order)
+
+
+def _view(self: Tensor, *args: Any) -> Any:
+    """The tensor itself. Another dtype is a conversion: write ``astype``."""
+    if args:
+        raise UsageError("view: a tensor has no view in another dtype; write t.astype(dtype), or t.reshape(shape)")
+    return self

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Callable
+from functools import wraps
 from operator import index
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from koubai.errors import DTypeError, ShapeError, UnsupportedError
-from koubai.graph import Node
+from koubai.errors import DTypeError, ShapeError, TracingError, UnsupportedError
+from koubai.graph import Node, constant
+from koubai.tensor.tensor import Tensor
 
-__all__ = ["arrayed", "axes", "one_axis", "operand", "refuse"]
+__all__ = [
+    "arrayed",
+    "axes",
+    "concrete",
+    "holds_node",
+    "like_numpy",
+    "many_axes",
+    "on_values",
+    "one_axis",
+    "operand",
+    "plain",
+    "refuse",
+    "shape_argument",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def operand(x: Any) -> Any:
@@ -28,6 +47,74 @@ def arrayed(x: Any) -> Any:
     return x if isinstance(x, (Node, np.ndarray, np.generic)) else np.asarray(x)[()]
 
 
+def holds_node(x: Any) -> bool:
+    """Whether `x` is a tensor or a nested list of such."""
+    if isinstance(x, Node):
+        return True
+    return isinstance(x, (list, tuple)) and builtins.any(holds_node(item) for item in x)
+
+
+def like_numpy(function: F) -> F:
+    """A function of NumPy's name: NumPy's own on plain arrays, `function` where a tensor is among the arguments."""
+    # A name younger than the installed NumPy has no original.
+    original = getattr(np, function.__name__, function)
+
+    @wraps(function)
+    def either(*args: Any, **options: Any) -> Any:
+        for x in args:
+            if isinstance(x, Node):
+                return function(*args, **options)
+        if holds_node(args) or (options and holds_node(tuple(options.values()))):
+            return function(*args, **options)
+        return original(*args, **options)
+
+    return either  # type: ignore[return-value]
+
+
+def concrete(name: str, x: Any) -> Any:
+    """The value of a tensor, or an error that names the function which needs it; lists are searched too."""
+    if isinstance(x, Node):
+        if x.value is None:
+            raise TracingError(
+                f"{name}: its result depends on values, but a tensor of type {x.type} is being traced: only "
+                f"shape and dtype are known here. Compute it outside of the traced function, or choose with "
+                f"kb.numpy.where instead"
+            )
+        return x.value
+    if isinstance(x, (list, tuple)) and holds_node(x):
+        return type(x)(concrete(name, item) for item in x)
+    return x
+
+
+def plain(x: Any) -> Any:
+    """What came back from NumPy, as tensors without gradient."""
+    if isinstance(x, np.ndarray):
+        return constant(x[()], Tensor)
+    if isinstance(x, np.generic):
+        return constant(x, Tensor)
+    if isinstance(x, tuple) and not hasattr(x, "_fields"):
+        return tuple(map(plain, x))
+    if isinstance(x, list):
+        return list(map(plain, x))
+    return type(x)(*map(plain, x)) if isinstance(x, tuple) else x
+
+
+def on_values(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    """A function without a gradient: NumPy's own, computed on the values of tensors."""
+
+    def function(*args: Any, **options: Any) -> Any:
+        if not (holds_node(args) or (options and holds_node(tuple(options.values())))):
+            return original(*args, **options)
+        if options.get("out") is not None:
+            refuse(name, out=options["out"])
+        values = [concrete(name, x) for x in args]
+        return plain(original(*values, **{key: concrete(name, x) for key, x in options.items()}))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"As `numpy.{name}`, on values: no gradient flows through it."
+    return function
+
+
 def one_axis(name: str, axis: Any, ndim: int) -> int:
     """A single axis, counted from the front."""
     try:
@@ -36,25 +123,45 @@ def one_axis(name: str, axis: Any, ndim: int) -> int:
         raise DTypeError(f"{name}: expected axis to be an integer, got {type(axis).__name__}") from None
     if not -ndim <= axis < ndim:
         raise ShapeError(f"{name}: axis {axis} does not exist in an array with {ndim} axes")
-    return axis % ndim
+    return axis + ndim if axis < 0 else axis  # type: ignore[no-any-return]
+
+
+def many_axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
+    """One axis or several, counted from the front, in the order given."""
+    given = axis if isinstance(axis, (tuple, list)) else (axis,)
+    found = tuple(one_axis(name, a, ndim) for a in given)
+    if len(set(found)) != len(found):
+        raise ShapeError(f"{name}: an axis is named twice in {axis}")
+    return found
 
 
 def axes(name: str, axis: Any, ndim: int) -> tuple[int, ...]:
     """A sorted tuple of axes counted from the front; None means all of them."""
     if axis is None:
         return tuple(range(ndim))
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
-    found = sorted(one_axis(name, a, ndim) for a in given)
-    if len(set(found)) != len(found):
-        raise ShapeError(f"{name}: an axis is named twice in {axis}")
-    return tuple(found)
+    if type(axis) is int and -ndim <= axis < ndim:
+        return (axis if axis >= 0 else axis + ndim,)
+    return tuple(sorted(many_axes(name, axis, ndim)))
+
+
+def shape_argument(name: str, shape: Any) -> tuple[int, ...]:
+    """A shape given as a number or a sequence of numbers."""
+    try:
+        if isinstance(shape, (tuple, list, np.ndarray)):
+            return tuple(map(index, shape))
+        return (index(shape),)
+    except TypeError:
+        raise DTypeError(f"{name}: expected a shape (integers), got {shape!r}") from None
 
 
 def refuse(name: str, **given: Any) -> None:
-    """Raise for arguments of NumPy's that cannot be differentiated, when they are given."""
+    """Raise for arguments of NumPy's that a tensor cannot follow, when they are given."""
     for argument, value in given.items():
-        if value is not None:
+        if value is None:
+            continue
+        if argument == "out":
             raise UnsupportedError(
-                f"{name}: {argument}= is not supported for tensors, since nothing is written in place; "
+                f"{name}: out= is not supported for tensors, since nothing is written in place; "
                 f"use the returned value instead"
             )
+        raise UnsupportedError(f"{name}: {argument}= is not supported for tensors; leave it out")

@@ -1,0 +1,3 @@
+"""``koubai.numpy.linalg``: the public name of `koubai.tensor.numpy.linalg`."""
+
+from koubai.tensor.numpy.linalg import *
