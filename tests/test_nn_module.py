@@ -366,5 +366,4 @@ def test_text() -> None:
         "20 parameters, 16 of them frozen, float32",
     ]
     assert str(nn.ReLU()) == "ReLU()\n0 parameters, float32"
-    assert model.unfreeze()[0](np.ones(3)).graph().splitlines()[0].startswith("%0")
-    assert "0.weight = leaf" in model[0](np.ones(3)).graph()
+    assert "0.weight = leaf " in model.unfreeze()[0](np.ones(3)).graph()
