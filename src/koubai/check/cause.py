@@ -221,7 +221,8 @@ def _candidates(e: Evidence, shape: tuple[int, ...]) -> list[tuple[str, Any]]:
             continue
         for label, factor in (
             (name, x), (f"the square of {name}", x * x), (f"2 times {name}", 2 * x), (f"1 - {name}", 1 - x),
-            (f"1 - {name} squared", 1 - x * x), (f"(1 - y) y of {name}", x * (1 - x)), (f"whether {name} > 0", (x > 0) * 1.0),
+            (f"1 - {name} squared", 1 - x * x), (f"(1 - y) y of {name}", x * (1 - x)),
+            (f"whether {name} > 0", (x > 0) * 1.0),
         ):  # fmt: skip
             found.append((label, factor))
     return found

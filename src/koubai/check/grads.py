@@ -66,8 +66,8 @@ def check_grads(
     Raises
     ------
     GradientError
-        With a diagnosis (also as its attribute `diagnosis`), if derivatives differ; or if nothing can be decided, because f
-        is not finite, not deterministic, not smooth, or computes in too little precision.
+        With a diagnosis (also as its attribute `diagnosis`), if derivatives differ; or if nothing can be
+        decided, because f is not finite, not deterministic, not smooth, or computes in too little precision.
     UnsupportedError
         If a derivative of this mode or order does not exist.
 

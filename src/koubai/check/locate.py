@@ -13,6 +13,7 @@ from koubai.errors import KoubaiError
 from koubai.graph import Node, constant, topological
 from koubai.ops.structure import bind, output
 from koubai.tensor import Tensor
+from koubai.tensor.function import layer_of
 
 __all__ = ["suspects"]
 
@@ -60,4 +61,4 @@ def _alone(node: Any) -> Problem | None:
 
 
 def _name(node: Any) -> str:
-    return f"op {node.op.name}"
+    return f"{'op' if layer_of(node) is None else 'layer'} {node.op.name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from koubai.graph import Node, constant
 from koubai.tensor import Tensor
 from koubai.tensor.trees import flatten
 
-__all__ = ["as_vector", "double", "numerical_grad", "perturbed"]
+__all__ = ["as_vector", "double", "numerical_grad"]
 
 LARGEST_STEP = 2.0**-7
 
@@ -74,7 +75,7 @@ def _gradient(f: Callable[..., Any], xs: list[Any], n: int) -> Any:
         args[n] = rebuild(moved)
         return _one_number(f(*args))
 
-    return rebuild([_leaf_gradient(lambda v, k=k: at(k, v), value) for k, value in enumerate(values)])
+    return rebuild([_leaf_gradient(partial(at, k), value) for k, value in enumerate(values)])
 
 
 def _leaf_gradient(f: Callable[[Any], Any], x: Any) -> Any:
@@ -82,16 +83,16 @@ def _leaf_gradient(f: Callable[[Any], Any], x: Any) -> Any:
     for index in np.ndindex(x.shape):
         for unit in (1.0, 1j) if x.dtype.kind == "c" else (1.0,):
             step = LARGEST_STEP * max(1.0, abs(x[index]))
-            found = slope_of(lambda h, index=index, unit=unit: f(perturbed(x, index, h * unit)), step)
+            found = slope_of(partial(_moved_value, f, x, index, unit), step)
             slopes[index] += unit * found.value[0]
     return slopes[()]
 
 
-def perturbed(x: Any, index: tuple[int, ...], change: complex) -> Any:
-    """A copy of x in which one element is changed."""
+def _moved_value(f: Callable[[Any], Any], x: Any, index: tuple[int, ...], unit: complex, h: float) -> Any:
+    """f at a copy of x in which one element is changed."""
     moved = np.array(x)
-    moved[index] += change
-    return moved[()]
+    moved[index] += h * unit
+    return f(moved[()])
 
 
 def _one_number(y: Any) -> Any:

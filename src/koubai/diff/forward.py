@@ -47,7 +47,8 @@ def _push(node: Node, i: int, t: Any, y: Any, inputs: list[Any]) -> Any:
         return op(*inputs[:i], t, *inputs[i + 1 :], **node.params)
     if op.jvp is None:
         raise UnsupportedError(
-            f"{op.name}: forward mode is not defined for this op, only reverse mode; use kb.grad or kb.vjp"
+            f"{op.name}: forward mode is not defined here, only reverse mode; use kb.grad or kb.vjp (in a kb.Function "
+            f"that also runs on tensors, differentiable_backward = True brings it)"
         )
     rule = op.jvp[i]
     return None if rule is None else rule(t, y, *inputs, **node.params)
