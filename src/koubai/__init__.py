@@ -19,7 +19,7 @@ _HOME = {
     ),
     "koubai.graph": ("Op", "Sample", "Type", "Words", "register", "verify"),
     "koubai.tensor": (
-        "Function", "Tensor", "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "tensor", "value_and_grad",
+        "Function", "Tensor", "compile", "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "tensor", "value_and_grad",
         "vjp", "vmap",
     ),
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),

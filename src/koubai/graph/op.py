@@ -98,6 +98,8 @@ class Op:
         ``batch(op, size, batched, *xs, **params)``: the op on a stack of `size` inputs; ``batched[i]`` says
         whether input i carries the new axis, always as its axis 0. The result carries it as axis 0. None: one
         example at a time.
+    lower : one of the forms of `koubai.ops.lowering`, or None
+        How it becomes loops; None: through a callback.
     words : Words
     samples : callable returning a sequence of Sample
     refuses : callable returning a sequence of Refusal
@@ -117,6 +119,7 @@ class Op:
     vjp: Sequence[Rule | None] | variadic | None = None
     jvp: Sequence[Rule | None] | variadic | None = None
     batch: Callable[..., Any] | None = None
+    lower: Any = None
     samples: Callable[[], Sequence[Sample]] = tuple
     refuses: Callable[[], Sequence[Refusal]] = tuple
     linear: bool = False

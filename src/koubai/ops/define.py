@@ -163,9 +163,10 @@ def predicate(
     en: str,
     ja: str,
     samples: Callable[[], Sequence[Sample]],
+    **fields: Any,
 ) -> Op:
     """An elementwise op without a gradient: its result is piecewise constant."""
-    return elementwise(name, forward, words=Words(formula, "0", en, ja), samples=samples)
+    return elementwise(name, forward, words=Words(formula, "0", en, ja), samples=samples, **fields)
 
 
 def stacked(x: Any, batched: bool, size: int) -> Any:

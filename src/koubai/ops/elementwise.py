@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from koubai.graph import Sample, Words
+from koubai.ops.lowering import Scalar
 from koubai.ops.define import Through, arrays, binary, conjugated, elementwise, predicate, unary
 
 LN2 = float(np.log(2.0))
@@ -21,6 +22,7 @@ LN10 = float(np.log(10.0))
 
 add = elementwise(
     "add", lambda x, z: x + z, 1, 1,
+    lower=Scalar(lambda e, x, z: e.add(x, z)),
     words=Words("y = a + b", "dy/da = 1, dy/db = 1",
                 "A sum passes the gradient on to both of its terms unchanged.",
                 "加算は、上流の勾配をそのまま両方の項へ流す。"),
@@ -28,6 +30,7 @@ add = elementwise(
 )  # fmt: skip
 subtract = elementwise(
     "subtract", lambda x, z: x - z, 1, -1,
+    lower=Scalar(lambda e, x, z: e.sub(x, z)),
     words=Words("y = a - b", "dy/da = 1, dy/db = -1",
                 "A difference passes the gradient on to the first term, and its negative to the second.",
                 "減算は、第1項へは勾配をそのまま、第2項へは符号を反転して流す。"),
@@ -35,6 +38,7 @@ subtract = elementwise(
 )  # fmt: skip
 multiply = elementwise(
     "multiply", lambda x, z: x * z, lambda y, x, z: z, lambda y, x, z: x,
+    lower=Scalar(lambda e, x, z: e.mul(x, z)),
     words=Words("y = a b", "dy/da = b, dy/db = a",
                 "A product multiplies the gradient by the other factor.",
                 "乗算は、上流の勾配に相手の値を掛けて流す(入力を入れ替えて掛ける)。"),
@@ -42,6 +46,7 @@ multiply = elementwise(
 )  # fmt: skip
 divide = elementwise(
     "divide", lambda x, z: x / z, lambda y, x, z: 1.0 / z, lambda y, x, z: -y / z,
+    lower=Scalar(lambda e, x, z: e.div(x, z)),
     words=Words("y = a / b", "dy/da = 1/b, dy/db = -y/b",
                 "A quotient divides the gradient by the denominator; the denominator receives -y/b times it.",
                 "除算は、分子へは勾配を分母で割って、分母へは -y/b 倍して流す。"),
@@ -49,12 +54,14 @@ divide = elementwise(
 )  # fmt: skip
 negative = elementwise(
     "negative", lambda x: -x, -1,
+    lower=Scalar(lambda e, x: e.neg(x)),
     words=Words("y = -x", "dy/dx = -1", "The negative turns the gradient's sign.",
                 "符号反転は、勾配の符号も反転させる。"),
     samples=unary(),
 )  # fmt: skip
 positive = elementwise(
     "positive", lambda x: +x, 1,
+    lower=Scalar(lambda e, x: x),
     words=Words("y = +x", "dy/dx = 1", "Passes value and gradient on.", "値も勾配もそのまま通す。"),
     samples=unary(),
 )  # fmt: skip
@@ -99,62 +106,73 @@ power = elementwise(
 )  # fmt: skip
 square = elementwise(
     "square", lambda x: x * x, lambda y, x: 2.0 * x,
+    lower=Scalar(lambda e, x: e.mul(x, x)),
     words=Words("y = x^2", "dy/dx = 2x", "A square multiplies the gradient by twice its input.",
                 "2乗は、勾配に入力の2倍を掛ける。"),
     samples=unary(),
 )  # fmt: skip
 sqrt = elementwise(
     "sqrt", np.sqrt, lambda y, x: 0.5 / y,
+    lower=Scalar(lambda e, x: e.sqrt(x)),
     words=Words("y = sqrt x", "dy/dx = 1/(2y)", "A square root divides the gradient by twice its result.",
                 "平方根は、勾配を出力の2倍で割る。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip
 cbrt = elementwise(
     "cbrt", np.cbrt, lambda y, x: 1.0 / (3.0 * y * y),
+    lower=Scalar(lambda e, x: e.cbrt(x)),
     words=Words("y = cbrt x", "dy/dx = 1/(3 y^2)", "The cube root.", "立方根。勾配を 3y² で割る。"),
     samples=unary(0.3, 2.0, complex=False),
 )  # fmt: skip
 reciprocal = elementwise(
     "reciprocal", np.reciprocal, lambda y, x: -y * y,
+    lower=Scalar(lambda e, x: e.div(e.number(1, x), x)),
     words=Words("y = 1/x", "dy/dx = -y^2", "The reciprocal multiplies the gradient by minus its square.",
                 "逆数は、勾配に -y² を掛ける。"),
     samples=unary(0.5, 2.0),
 )  # fmt: skip
 exp = elementwise(
     "exp", np.exp, lambda y, x: y,
+    lower=Scalar(lambda e, x: e.exp(x)),
     words=Words("y = e^x", "dy/dx = y", "The exponential is its own derivative.",
                 "指数関数は微分しても変わらず、勾配に出力自身を掛ける。"),
     samples=unary(),
 )  # fmt: skip
 exp2 = elementwise(
     "exp2", np.exp2, lambda y, x: LN2 * y,
+    lower=Scalar(lambda e, x: e.exp2(x)),
     words=Words("y = 2^x", "dy/dx = y ln 2", "The exponential with base two.", "底2の指数関数。"),
     samples=unary(complex=False),
 )  # fmt: skip
 expm1 = elementwise(
     "expm1", np.expm1, lambda y, x: y + 1.0,
+    lower=Scalar(lambda e, x: e.expm1(x)),
     words=Words("y = e^x - 1", "dy/dx = y + 1", "e^x - 1 without losing digits near zero.",
                 "0付近でも桁落ちしない e^x - 1。"),
     samples=unary(),
 )  # fmt: skip
 log = elementwise(
     "log", np.log, lambda y, x: 1.0 / x,
+    lower=Scalar(lambda e, x: e.log(x)),
     words=Words("y = ln x", "dy/dx = 1/x", "A logarithm divides the gradient by its input.",
                 "対数は、勾配を入力で割る。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip
 log2 = elementwise(
     "log2", np.log2, lambda y, x: (1.0 / LN2) / x,
+    lower=Scalar(lambda e, x: e.log2(x)),
     words=Words("y = log2 x", "dy/dx = 1/(x ln 2)", "The logarithm to base two.", "底2の対数。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip
 log10 = elementwise(
     "log10", np.log10, lambda y, x: (1.0 / LN10) / x,
+    lower=Scalar(lambda e, x: e.log10(x)),
     words=Words("y = log10 x", "dy/dx = 1/(x ln 10)", "The logarithm to base ten.", "常用対数。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip
 log1p = elementwise(
     "log1p", np.log1p, lambda y, x: 1.0 / (1.0 + x),
+    lower=Scalar(lambda e, x: e.log1p(x)),
     words=Words("y = ln(1 + x)", "dy/dx = 1/(1 + x)", "ln(1 + x) without losing digits near zero.",
                 "0付近でも桁落ちしない ln(1 + x)。"),
     samples=unary(-0.5, 2.0),
@@ -177,48 +195,57 @@ logaddexp2 = elementwise(
 
 sin = elementwise(
     "sin", np.sin, lambda y, x: cos(x),
+    lower=Scalar(lambda e, x: e.sin(x)),
     words=Words("y = sin x", "dy/dx = cos x", "The sine's slope is the cosine.", "正弦の傾きは余弦。"),
     samples=unary(),
 )  # fmt: skip
 cos = elementwise(
     "cos", np.cos, lambda y, x: -sin(x),
+    lower=Scalar(lambda e, x: e.cos(x)),
     words=Words("y = cos x", "dy/dx = -sin x", "The cosine's slope is minus the sine.",
                 "余弦の傾きは正弦の符号を変えたもの。"),
     samples=unary(),
 )  # fmt: skip
 tan = elementwise(
     "tan", np.tan, lambda y, x: 1.0 + y * y,
+    lower=Scalar(lambda e, x: e.tan(x)),
     words=Words("y = tan x", "dy/dx = 1 + y^2", "The tangent's slope is one plus its square.",
                 "正接の傾きは 1 + y²。"),
     samples=unary(-1.2, 1.2),
 )  # fmt: skip
 arcsin = elementwise(
     "arcsin", np.arcsin, lambda y, x: 1.0 / sqrt(1.0 - x * x),
+    lower=Scalar(lambda e, x: e.asin(x)),
     words=Words("y = arcsin x", "dy/dx = 1/sqrt(1 - x^2)", "The angle whose sine is x.", "正弦が x となる角。"),
     samples=unary(-0.8, 0.8),
 )  # fmt: skip
 arccos = elementwise(
     "arccos", np.arccos, lambda y, x: -1.0 / sqrt(1.0 - x * x),
+    lower=Scalar(lambda e, x: e.acos(x)),
     words=Words("y = arccos x", "dy/dx = -1/sqrt(1 - x^2)", "The angle whose cosine is x.", "余弦が x となる角。"),
     samples=unary(-0.8, 0.8),
 )  # fmt: skip
 arctan = elementwise(
     "arctan", np.arctan, lambda y, x: 1.0 / (1.0 + x * x),
+    lower=Scalar(lambda e, x: e.atan(x)),
     words=Words("y = arctan x", "dy/dx = 1/(1 + x^2)", "The angle whose tangent is x.", "正接が x となる角。"),
     samples=unary(),
 )  # fmt: skip
 sinh = elementwise(
     "sinh", np.sinh, lambda y, x: cosh(x),
+    lower=Scalar(lambda e, x: e.sinh(x)),
     words=Words("y = sinh x", "dy/dx = cosh x", "The hyperbolic sine.", "双曲線正弦。傾きは cosh x。"),
     samples=unary(),
 )  # fmt: skip
 cosh = elementwise(
     "cosh", np.cosh, lambda y, x: sinh(x),
+    lower=Scalar(lambda e, x: e.cosh(x)),
     words=Words("y = cosh x", "dy/dx = sinh x", "The hyperbolic cosine.", "双曲線余弦。傾きは sinh x。"),
     samples=unary(),
 )  # fmt: skip
 tanh = elementwise(
     "tanh", np.tanh, lambda y, x: 1.0 - y * y,
+    lower=Scalar(lambda e, x: e.tanh(x)),
     words=Words("y = tanh x", "dy/dx = 1 - y^2",
                 "The hyperbolic tangent; its slope is 1 - y², largest in the middle and nearly zero when saturated.",
                 "双曲線正接。傾きは 1 - y² で、中央で最大、飽和するとほぼ0になる。"),
@@ -226,16 +253,19 @@ tanh = elementwise(
 )  # fmt: skip
 arcsinh = elementwise(
     "arcsinh", np.arcsinh, lambda y, x: 1.0 / sqrt(x * x + 1.0),
+    lower=Scalar(lambda e, x: e.asinh(x)),
     words=Words("y = arcsinh x", "dy/dx = 1/sqrt(x^2 + 1)", "The inverse of sinh.", "sinh の逆関数。"),
     samples=unary(),
 )  # fmt: skip
 arccosh = elementwise(
     "arccosh", np.arccosh, lambda y, x: 1.0 / (sqrt(x - 1.0) * sqrt(x + 1.0)),
+    lower=Scalar(lambda e, x: e.acosh(x)),
     words=Words("y = arccosh x", "dy/dx = 1/sqrt(x^2 - 1)", "The inverse of cosh.", "cosh の逆関数。"),
     samples=unary(1.3, 3.0),
 )  # fmt: skip
 arctanh = elementwise(
     "arctanh", np.arctanh, lambda y, x: 1.0 / (1.0 - x * x),
+    lower=Scalar(lambda e, x: e.atanh(x)),
     words=Words("y = arctanh x", "dy/dx = 1/(1 - x^2)", "The inverse of tanh.", "tanh の逆関数。"),
     samples=unary(-0.8, 0.8),
 )  # fmt: skip
@@ -259,6 +289,7 @@ sinc = elementwise(
 arctan2 = elementwise(
     "arctan2", np.arctan2,
     lambda y, a, b: b / _radius2(a, b), lambda y, a, b: -a / _radius2(a, b),
+    lower=Scalar(lambda e, x, z: e.atan2(x, z)),
     words=Words("y = angle of the point (b, a)", "dy/da = b/(a^2 + b^2), dy/db = -a/(a^2 + b^2)",
                 "The angle of the point (b, a); at the origin the gradient is taken as zero.",
                 "点 (b, a) の偏角。原点では勾配を0とする。"),
@@ -267,6 +298,7 @@ arctan2 = elementwise(
 hypot = elementwise(
     "hypot", np.hypot,
     lambda y, a, b: a / where(y == 0, 1, y), lambda y, a, b: b / where(y == 0, 1, y),
+    lower=Scalar(lambda e, x, z: e.hypot(x, z)),
     words=Words("y = sqrt(a^2 + b^2)", "dy/da = a/y, dy/db = b/y",
                 "The length of (a, b); at the origin the gradient is taken as zero.",
                 "ベクトル (a, b) の長さ。原点では勾配を0とする。"),
@@ -337,6 +369,7 @@ fmin = _extremum("fmin", np.fmin, "As minimum, but a NaN loses against a number.
 where = elementwise(
     "where", lambda c, x, z: np.where(c, x, z)[()],
     None, Through(lambda g, y, c, x, z: where(c, g, 0.0)), Through(lambda g, y, c, x, z: where(c, 0.0, g)),
+    lower=Scalar(lambda e, c, x, z: e.select(e.cast(c, np.bool_), x, z), as_is=(0,)),
     words=Words("y = a where c else b", "1 for the one chosen, 0 for the other",
                 "A choice sends the gradient to the branch that was taken.",
                 "条件選択。選ばれたほうだけに勾配を流す。"),
@@ -356,6 +389,7 @@ clip = elementwise(
 )  # fmt: skip
 relu = elementwise(
     "relu", lambda x: np.maximum(x, 0), Through(lambda g, y, x: where(x > 0, g, 0.0)),
+    lower=Scalar(lambda e, x: e.select(e.le(x, e.number(0, x)), e.number(0, x), x)),
     words=Words("y = max(x, 0)", "dy/dx = 1 if x > 0 else 0",
                 "The rectifier passes the gradient where its input is positive, and nothing elsewhere (0 at 0).",
                 "ReLU。入力が正のところだけ勾配を通す。0での微分は0とする。"),
@@ -407,19 +441,19 @@ angle = elementwise(
 
 # Comparisons and other piecewise constant functions.
 
-def _comparison(name: str, forward: Any, symbol: str) -> Any:
+def _comparison(name: str, forward: Any, symbol: str, lower: Scalar) -> Any:
     return predicate(
         name, forward, f"y = (a {symbol} b)", f"Whether a {symbol} b holds, element by element; no gradient.",
-        f"要素ごとの比較 a {symbol} b。勾配は流れない。", binary(complex=False),
+        f"要素ごとの比較 a {symbol} b。勾配は流れない。", binary(complex=False), lower=lower,
     )  # fmt: skip
 
 
-equal = _comparison("equal", np.equal, "==")
-not_equal = _comparison("not_equal", np.not_equal, "!=")
-less = _comparison("less", np.less, "<")
-less_equal = _comparison("less_equal", np.less_equal, "<=")
-greater = _comparison("greater", np.greater, ">")
-greater_equal = _comparison("greater_equal", np.greater_equal, ">=")
+equal = _comparison("equal", np.equal, "==", Scalar(lambda e, x, z: e.eq(x, z)))
+not_equal = _comparison("not_equal", np.not_equal, "!=", Scalar(lambda e, x, z: e.ne(x, z)))
+less = _comparison("less", np.less, "<", Scalar(lambda e, x, z: e.lt(x, z)))
+less_equal = _comparison("less_equal", np.less_equal, "<=", Scalar(lambda e, x, z: e.le(x, z)))
+greater = _comparison("greater", np.greater, ">", Scalar(lambda e, x, z: e.gt(x, z)))
+greater_equal = _comparison("greater_equal", np.greater_equal, ">=", Scalar(lambda e, x, z: e.ge(x, z)))
 
 
 def _logical(name: str, forward: Any, word: str) -> Any:

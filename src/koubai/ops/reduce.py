@@ -14,6 +14,7 @@ import numpy as np
 from koubai.graph import Op, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated, dtype_by_example
 from koubai.ops.elementwise import exp, where
+from koubai.ops.lowering import Fold
 from koubai.ops.shape import broadcast_to, concatenate, flip, transpose
 
 Axes = tuple[int, ...]
@@ -66,7 +67,7 @@ def _sum_vjp(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
 
 
 sum = reduction(
-    "sum", np.sum, linear=True, vjp=(_sum_vjp,), samples=_with_empty,
+    "sum", np.sum, linear=True, lower=Fold(lambda dtype: 0, lambda e, y, x: e.add(y, x)), vjp=(_sum_vjp,), samples=_with_empty,
     words=Words("y = sum of x over the axes", "dy/dx = 1 for every element summed",
                 "A sum hands the same gradient to every element that it summed.",
                 "総和は、足し合わせたすべての要素へ同じ勾配を配る。"),
@@ -110,7 +111,7 @@ def _prod_jvp(t: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
 
 
 prod = reduction(
-    "prod", np.prod, vjp=(_prod_vjp,), jvp=(_prod_jvp,), samples=_with_empty,
+    "prod", np.prod, lower=Fold(lambda dtype: 1, lambda e, y, x: e.mul(y, x)), vjp=(_prod_vjp,), jvp=(_prod_jvp,), samples=_with_empty,
     words=Words("y = product of x over the axes", "dy/dx_i = product of the other elements",
                 "Each element receives the gradient times the product of all the others, also where some are zero.",
                 "各要素は、勾配に「自分以外の積」を掛けたものを受け取る。0が含まれていても正しい。"),

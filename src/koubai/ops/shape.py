@@ -13,6 +13,7 @@ import numpy as np
 from koubai.errors import ShapeError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register, registered, variadic
 from koubai.ops.define import arrays, ndim_of, shape_of, stacked
+from koubai.ops.lowering import Place, Scalar, View
 
 Shape = tuple[int, ...]
 
@@ -30,10 +31,22 @@ def _reshape_infer(x: Type, *, shape: Shape) -> Type:
     return Type(shape, x.dtype)
 
 
+def _reshape_source(e: Any, index: Any, x: Type, *, shape: Shape) -> list[Any]:
+    flat: Any = 0
+    for i, n in zip(index, shape):
+        flat = e.plus(e.times(flat, n), i)
+    found: list[Any] = []
+    for n in reversed(x.shape):
+        found.insert(0, e.rest(flat, n) if len(found) + 1 < x.ndim else flat)
+        flat = e.quotient(flat, n)
+    return found
+
+
 reshape = _linear(
     "reshape", lambda x, *, shape: np.reshape(x, shape)[()], _reshape_infer,
     vjp=(lambda g, y, x, *, shape: reshape(g, shape=shape_of(x)),),
     batch=lambda op, size, batched, x, *, shape: op(x, shape=(size, *shape)),
+    lower=View(_reshape_source),
     words=Words("y = x in another shape", "the gradient in the old shape",
                 "The same elements in another shape; the gradient goes back to the old one.",
                 "要素はそのままで形だけを変える。勾配は元の形に戻す。"),
@@ -59,6 +72,7 @@ transpose = _linear(
     lambda x, *, axes: Type(tuple(x.shape[i] for i in axes), x.dtype),
     vjp=(lambda g, y, x, *, axes: transpose(g, axes=inverse_axes(axes)),),
     batch=lambda op, size, batched, x, *, axes: op(x, axes=(0, *(i + 1 for i in axes))),
+    lower=View(lambda e, index, x, *, axes: [index[i] for i in inverse_axes(axes)]),
     words=Words("y = x with its axes permuted", "the gradient with its axes permuted back",
                 "The axes in another order; the gradient takes them back.",
                 "軸を並べ替える。勾配は逆の並べ替えで戻す。"),
@@ -91,6 +105,14 @@ def summed_to(g: Any, shape: Shape) -> Any:
     return g if shape_of(g) == shape else reshape(g, shape=shape)
 
 
+def _broadcast_source(e: Any, index: Any, x: Type, *, shape: Shape) -> list[Any]:
+    return [0 if n == 1 else i for i, n in zip(index[len(shape) - x.ndim :], x.shape)]
+
+
+def _flip_source(e: Any, index: Any, x: Type, *, axis: Shape) -> list[Any]:
+    return [e.plus(e.times(i, -1), n - 1) if k in axis else i for k, (i, n) in enumerate(zip(index, x.shape))]
+
+
 def _broadcast_batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, shape: Shape) -> Any:
     missing = len(shape) - (ndim_of(x) - 1)
     return op(reshape(x, shape=(size, *(1,) * missing, *shape_of(x)[1:])), shape=(size, *shape))
@@ -100,6 +122,7 @@ broadcast_to = _linear(
     "broadcast_to", lambda x, *, shape: np.broadcast_to(x, shape)[()], _broadcast_infer,
     vjp=(lambda g, y, x, *, shape: summed_to(g, shape_of(x)),),
     batch=_broadcast_batch,
+    lower=View(_broadcast_source),
     words=Words("y = x repeated along new or single axes", "the gradient summed over the copies",
                 "Copies along an axis; the gradients of all copies are summed.",
                 "軸に沿って複製する。勾配はすべての複製について足し合わせる。"),
@@ -124,6 +147,11 @@ def _concatenate_infer(*types: Type, axis: int) -> Type:
     return Type((*first[:axis], length, *first[axis + 1 :]), dtype)
 
 
+def _concatenate_target(e: Any, i: int, index: Any, types: Sequence[Type], *, axis: int) -> tuple[Any, ...]:
+    start = sum(t.shape[axis] for t in types[:i])
+    return tuple(e.plus(k, start) if n == axis else k for n, k in enumerate(index))
+
+
 def _concatenate_vjp(i: int, g: Any, y: Any, *xs: Any, axis: int) -> Any:
     start = sum(shape_of(x)[axis] for x in xs[:i])
     return g[(slice(None),) * axis + (slice(start, start + shape_of(xs[i])[axis]),)]
@@ -142,6 +170,7 @@ def _concatenate_batch(op: Op, size: int, batched: Sequence[bool], *xs: Any, axi
 concatenate = register(Op(
     "concatenate", lambda *xs, axis: np.concatenate(xs, axis), _concatenate_infer,
     vjp=variadic(_concatenate_vjp), jvp=variadic(_concatenate_jvp), batch=_concatenate_batch,
+    lower=Place(_concatenate_target),
     words=Words("y = the inputs one after the other", "each input receives its part of the gradient",
                 "Arrays joined along an axis; each takes its own piece of the gradient.",
                 "軸に沿ってつなぐ。勾配は切り分けて各入力へ返す。"),
@@ -156,6 +185,7 @@ flip = _linear(
     "flip", lambda x, *, axis: np.flip(x, axis)[()], lambda x, *, axis: Type(x.shape, x.dtype),
     vjp=(lambda g, y, x, *, axis: flip(g, axis=axis),),
     batch=lambda op, size, batched, x, *, axis: op(x, axis=tuple(i + 1 for i in axis)),
+    lower=View(_flip_source),
     words=Words("y = x reversed along the axes", "the gradient reversed", "The reversed order; so is the gradient's.",
                 "順序を逆にする。勾配も逆順になる。"),
     samples=lambda: [Sample(arrays((3,)), {"axis": (0,)}), Sample(arrays((2, 3)), {"axis": (0, 1)})],
@@ -180,6 +210,7 @@ pad = _linear(
     lambda x, *, width: Type(tuple(n + a + b for n, (a, b) in zip(x.shape, width)), x.dtype),
     vjp=(_unpadded,),
     batch=lambda op, size, batched, x, *, width: op(x, width=((0, 0), *width)),
+    lower=Place(lambda e, i, index, types, *, width: tuple(e.plus(k, a) for k, (a, _) in zip(index, width))),
     words=Words("y = x with zeros around it", "the gradient's inner part",
                 "Zeros around an array; the gradient of the padding is dropped.",
                 "周囲を0で埋める。埋めた部分の勾配は捨てる。"),
@@ -215,6 +246,7 @@ astype = _linear(
     lambda x, *, dtype: Type(x.shape, dtype),
     vjp=(lambda g, y, x, *, dtype: g,),
     batch=lambda op, size, batched, x, *, dtype: op(x, dtype=dtype),
+    lower=Scalar(lambda e, x: x, as_is=(0,)),
     words=Words("y = x in another dtype", "the gradient in x's dtype", "The same numbers in another precision.",
                 "精度(dtype)を変える。勾配は元の精度に戻す。"),
     samples=lambda: [Sample(arrays((2, 3)), {"dtype": np.dtype(np.complex128)}),

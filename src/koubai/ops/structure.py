@@ -6,11 +6,13 @@ from typing import Any
 
 from koubai.graph import Node, Op, Sample, Words, register
 from koubai.ops.define import arrays
+from koubai.ops.lowering import View
 
 bind = register(Op(
     "bind", lambda x: x, lambda x: x,
     vjp=(lambda g, y, x: g,), linear=True,
     batch=lambda op, size, batched, x: bind(x),
+    lower=View(lambda e, index, x: index),
     words=Words("y = x", "dy/dx = 1", "The argument of a differentiated function: an identity of its own.",
                 "微分する関数の引数。値は同じで、別の変数として区別する。"),
     samples=lambda: [Sample(arrays((3,)))],

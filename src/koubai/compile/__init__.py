@@ -1,0 +1,9 @@
+"""The compiler: a graph to native code. Lowers each op by its record, fuses, and emits LLVM IR.
+
+What has no native form runs its NumPy meaning through a callback inside the same program. May import
+`graph`, `ops` and `errors`; never `diff`: a backward graph is just a graph.
+"""
+
+from koubai.compile.program import Program
+
+__all__ = ["Program"]

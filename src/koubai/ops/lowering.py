@@ -1,0 +1,53 @@
+"""How an op becomes loops: the few forms in which a record says so, against an abstract emitter.
+
+An emitter (only `koubai.compile` has any) offers scalar arithmetic by name (``e.add(x, z)``,
+``e.exp(x)``, ``e.select(c, x, z)``, ``e.number(0.5, like=x)``) and index arithmetic (``e.plus(i, 3)``,
+``e.times``, ``e.quotient``, ``e.rest``). An op without one of these forms runs its NumPy meaning through a
+callback inside the compiled program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Fold", "Place", "Product", "Scalar", "View"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """An elementwise op: ``body(e, *values)`` gives the result's element.
+
+    The values come in the dtype in which NumPy computes; `as_is` numbers the inputs that keep their own.
+    """
+
+    body: Callable[..., Any]
+    as_is: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An op that only moves elements: ``source(e, index, x, **params)`` gives the index in x (a Type)."""
+
+    source: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A reduction: ``start(dtype)`` is the neutral number, ``step(e, so_far, value)`` takes one more in."""
+
+    start: Callable[[Any], Any]
+    step: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Inputs put into an array of zeros: ``target(e, i, index, types, **params)`` is where input i's element goes."""
+
+    target: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A matrix product over the last two axes."""

@@ -1,0 +1,118 @@
+"""Compiled equals interpreted, for every op on every sample, and for whole gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import koubai as kb
+import koubai.numpy as knp
+from koubai.compile import Program
+from koubai.graph import Node, Op, Sample, Type, placeholder, registry, type_of
+from koubai.ops.structure import outputs_of
+from koubai.tensor import Tensor
+
+CASES = [(op, k, s) for op in registry().values() for k, s in enumerate(op.samples())]
+
+
+def array_inputs(sample: Sample) -> list[int]:
+    return [i for i, x in enumerate(sample.args) if isinstance(x, (np.ndarray, np.generic))]
+
+
+def compiled(op: Op, sample: Sample) -> tuple[Any, Any]:
+    """The op's result on a sample by the program and by NumPy; tuples for ops with several outputs."""
+    arguments = list(sample.args)
+    inputs = []
+    for i in array_inputs(sample):
+        arguments[i] = placeholder(type_of(sample.args[i]), Tensor)
+        inputs.append(arguments[i])
+    y = op(*arguments, **sample.params)
+    outputs = list(outputs_of(y)) if isinstance(y.type, tuple) else [y]
+    got = Program(inputs, outputs)(*(sample.args[i] for i in array_inputs(sample)))
+    want = op.forward(*sample.args, **sample.params)
+    return got, list(want) if isinstance(want, tuple) else [want]
+
+
+@pytest.mark.parametrize(("op", "k", "sample"), CASES, ids=[f"{op.name}-{k}" for op, k, _ in CASES])
+def test_every_sample_of_every_op(op: Op, k: int, sample: Sample) -> None:
+    if not array_inputs(sample):
+        pytest.skip("nothing to compile: the sample holds Python numbers only")
+    with np.errstate(all="ignore"):
+        got, want = compiled(op, sample)
+    for a, b in zip(got, want, strict=True):
+        b = np.asarray(b)
+        assert np.shape(a) == b.shape
+        assert np.asarray(a).dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=4e-15, atol=1e-15)
+
+
+def test_gradient_of_a_network() -> None:
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(40, 2)), (rng.random((40, 1)) > 0.5) * 1.0
+    weights = {"w": rng.normal(size=(2, 4)), "b": np.zeros(4), "v": rng.normal(size=(4, 1))}
+
+    def loss(p: Any, x: Any, t: Any) -> Any:
+        z = knp.tanh(x @ p["w"] + p["b"]) @ p["v"]
+        return knp.mean(knp.logaddexp(0.0, z) - z * t)
+
+    step = kb.value_and_grad(loss)
+    value, slopes = kb.compile(step)(weights, x, t)
+    want, expected = step(weights, x, t)
+    assert value == pytest.approx(want, rel=1e-14)
+    for name in weights:
+        np.testing.assert_allclose(slopes[name], expected[name], rtol=1e-12)
+
+
+def test_captured_tensors_are_read_at_every_call() -> None:
+    w = kb.tensor(2.0)
+    f = kb.compile(lambda x: x * w)
+    assert f(np.float64(3.0)) == 6.0
+    w.value = np.float64(5.0)
+    assert f(np.float64(3.0)) == 15.0
+
+
+def test_captured_arrays_are_constants() -> None:
+    a = np.ones(3)
+    f = kb.compile(lambda x: x * a)
+    f(np.ones(3))
+    a[:] = 7
+    np.testing.assert_array_equal(f(np.ones(3)), np.ones(3))
+
+
+def test_another_type_is_compiled_anew() -> None:
+    f = kb.compile(lambda x: knp.sum(x * x))
+    assert f(np.ones(3)) == 3
+    assert f(np.ones((2, 2))) == 4
+    assert f(np.ones(3, np.float32)).dtype == np.float32
+    assert len(f.programs) == 3
+
+
+def test_values_cannot_be_branched_on() -> None:
+    f = kb.compile(lambda x: x if x > 0 else -x)
+    with pytest.raises(kb.TracingError, match=r"where.*instead"):
+        f(np.float64(1.0))
+
+
+def test_an_error_in_a_callback_comes_out() -> None:
+    f = kb.compile(lambda x, i: x[i])
+    with pytest.raises(IndexError, match="out of bounds"):
+        f(np.zeros(2), np.array([0, 5]))
+
+
+def test_special_values_go_through() -> None:
+    x = np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, 5e-324])
+    for f in (knp.tanh, knp.exp, lambda v: knp.maximum(v, 0.0), kb.nn.relu, lambda v: knp.where(v > 0, v, -v)):
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(kb.compile(f)(x), f(x))
+
+
+def test_a_differentiated_argument_runs_the_function_itself() -> None:
+    f = kb.compile(lambda x: knp.sum(x**2))
+    np.testing.assert_array_equal(kb.grad(f)(np.array([1.0, 3.0])), [2.0, 6.0])
+
+
+def test_types_of_scalars() -> None:
+    assert isinstance(placeholder(Type((), np.dtype(np.float32)), Tensor), Node)
+    assert kb.compile(lambda x: x * 2.0)(np.float32(1.5)).dtype == np.float32
