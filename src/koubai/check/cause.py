@@ -183,11 +183,11 @@ def _constant_factor(e: Evidence) -> Verdict | None:
     if abs(ratio) > 1.0:
         return (
             "factor",
-            f"a factor missing in a backward: the gradient is {ratio:.6g} times too small everywhere",
+            f"a factor missing in a backward: the gradient is {ratio:.4g} times too small everywhere",
         )
     return (
         "factor",
-        f"a factor too many in a backward: the gradient is {1 / ratio:.6g} times too large everywhere",
+        f"a factor too many in a backward: the gradient is {1 / ratio:.4g} times too large everywhere",
     )
 
 

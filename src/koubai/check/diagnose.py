@@ -18,7 +18,7 @@ __all__ = ["diagnose"]
 
 BLOCK = 512
 CUT = (
-    "every op by itself is right, so a connection is missing: a part is cut off by detach, kb.no_grad or a "
+    "every op by itself is right, so a connection is missing: a part is cut off by detach, kb.no_grad, rounding or a "
     "conversion to plain numbers, so that the gradient of that part never arrives"
 )
 
@@ -31,12 +31,13 @@ def diagnose(
     First each op of the graph is checked by itself, inputs before users; if one is wrong, it is the culprit.
     Otherwise the arguments of the function are named.
     """
-    for suspect in suspects(problem, weights):
+    whole = problem.names[0].startswith("argument")
+    for suspect in suspects(problem) if whole else ():
         found = _first_fault(suspect, _weights(suspect), range(len(suspect.leaves)), mode, tolerance)
         if found is not None:
             return found
     found = _first_fault(problem, weights, moving, mode, tolerance)
-    if found is not None and found.kind in ("unknown", "factor"):
+    if whole and found is not None and found.kind in ("unknown", "factor"):
         return replace(found, kind="cut", cause=CUT)
     return found
 
@@ -99,7 +100,6 @@ def _worst(
     problem: Problem, weights: Any, gradients: Any, leaf: int, positions: Any, tolerance: Tolerance
 ) -> Diagnosis | None:
     """The element that differs most among these, if one differs, and what the pattern of differences says."""
-    size = float(np.linalg.norm(as_vector(problem.outputs)))
     columns, analytic, verdicts = [], [], []
     w = as_vector(weights)
     known = None if gradients is None else as_vector([gradients[leaf]])
@@ -112,6 +112,7 @@ def _worst(
     a, n = np.array(analytic), np.array([float(s.value[0]) for s in slopes])
     typical = float(np.sqrt(np.mean(n[np.isfinite(n)] ** 2))) if np.isfinite(n).any() else 0.0
     mode = "reverse" if gradients is not None else "forward"
+    size = problem.size(problem.unit(leaf, int(positions[0])))
     for value, slope in zip(a, slopes):
         verdicts.append(compare(mode, float(value), slope, typical, size, tolerance).verdict)
     wrong = np.array([v == "wrong" for v in verdicts])

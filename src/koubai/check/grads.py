@@ -16,7 +16,7 @@ from koubai.graph import Node
 from koubai.tensor import vjp
 from koubai.tensor.trees import flatten
 
-__all__ = ["check_grads"]
+__all__ = ["Run", "check_grads"]
 
 DIRECTIONS = 2
 ATTEMPTS = 6
@@ -83,7 +83,7 @@ def check_grads(
         raise UsageError(f'check_grads: expected modes among "rev" and "fwd", got {modes!r}')
     if order < 1:
         raise UsageError(f"check_grads: expected an order of at least 1, got {order}")
-    run = _Run(Tolerance(1e-6 if rtol is None else rtol, 0.0 if atol is None else atol), wanted, seed)
+    run = Run(Tolerance(1e-6 if rtol is None else rtol, 0.0 if atol is None else atol), wanted, seed)
     for k in range(1, order + 1):
         run.check(Problem(f, xs, subject="the function" if k == 1 else f"the derivative of order {k - 1}"))
         if k == 1:
@@ -107,7 +107,7 @@ def _gradient_function(
     return gradients
 
 
-class _Run:
+class Run:
     """One call of `check_grads`: what is asked, and what was found so far."""
 
     def __init__(self, tolerance: Tolerance, modes: tuple[str, ...], seed: int) -> None:

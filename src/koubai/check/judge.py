@@ -53,7 +53,7 @@ def compare(
     typical : float
         The size that such a derivative has along a random direction: cancellation in this one is no error.
     size : float
-        The size of the function's value, by which rounding is measured.
+        The size of the function's value, in a unit step of its arguments: the measure of rounding.
     """
     numerical, error, jump = float(slope.value[0]), float(slope.error[0]), float(abs(slope.jump[0]))
     difference = abs(analytic - numerical)
@@ -69,10 +69,8 @@ def compare(
         verdict = "agree"
     elif jump > 0.0 and difference <= 0.51 * jump + allowed + 10.0 * error:
         verdict = "kink"
-    elif sharp or difference > 100.0 * error:
-        verdict = "wrong"
     else:
-        verdict = "rough"
+        verdict = "wrong" if sharp and difference > 10.0 * float(slope.hidden[0]) else "rough"
     return Comparison(mode, analytic, numerical, verdict, relative)
 
 
@@ -87,7 +85,7 @@ def compare_along(
     """Compare reverse mode (given the `gradients`) and forward mode with the slope along `directions`."""
     directions = list(directions)
     slope = problem.slope(directions, weights)
-    size = float(np.linalg.norm(as_vector(problem.outputs)))
+    size = problem.size(directions)
     u = as_vector(directions)
     moving = u != 0
     typical = 0.0

@@ -18,7 +18,7 @@ from koubai.tensor.function import layer_of
 __all__ = ["suspects"]
 
 
-def suspects(problem: Problem, weights: list[Any]) -> Iterator[Problem]:
+def suspects(problem: Problem) -> Iterator[Problem]:
     """Every op that led to the problem's outputs, inputs before users, alone at the values that it was given."""
     leaves = [constant(x, Tensor, requires_grad=True) for x in problem.leaves]
     with np.errstate(all="ignore"):

@@ -114,8 +114,15 @@ class Problem:
             )
             return y if w is None else np.array([w @ y])
 
+        return slope_of(along, self._step(directions))
+
+    def size(self, directions: Arrays) -> float:
+        """The size of the outputs, per size of the arguments that move."""
+        return float(np.linalg.norm(as_vector(self.outputs))) * LARGEST_STEP / self._step(directions)
+
+    def _step(self, directions: Arrays) -> float:
         moving = [np.max(np.abs(u), initial=0.0) / _scale(x) for x, u in zip(self.leaves, directions)]
-        return slope_of(along, LARGEST_STEP / max([*moving, 1e-300]))
+        return LARGEST_STEP / max([*map(float, moving), 1e-300])
 
     def unit(self, leaf: int, position: int) -> Arrays:
         """The direction in which one real number of one leaf moves."""

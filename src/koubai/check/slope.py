@@ -34,11 +34,14 @@ class Slope:
         How far `value` may be off by rounding and curvature; infinite where nothing could be computed.
     jump : array
         Slope on the right minus slope on the left, 0 where the difference is no more than noise.
+    hidden : array
+        How steep the function may be on a scale below all steps: its noise, divided by the smallest step.
     """
 
     value: Vector
     error: Vector
     jump: Vector
+    hidden: Vector
 
 
 def slope_of(f: Callable[[float], Vector], step: float) -> Slope:
@@ -63,7 +66,7 @@ def slope_of(f: Callable[[float], Vector], step: float) -> Slope:
 def _ladder(f: Callable[[float], Vector], step: float) -> Slope:
     here = f(0.0)
     value, jump = np.full(here.shape, np.nan), np.zeros(here.shape)
-    error = np.full(here.shape, np.inf)
+    error, chosen = np.full(here.shape, np.inf), np.zeros(here.shape, int)
     central: list[Vector] = []
     gaps: list[Vector] = []
     for k in range(HALVINGS + 1):
@@ -78,10 +81,25 @@ def _ladder(f: Callable[[float], Vector], step: float) -> Slope:
         doubt += noise
         better = np.isfinite(estimate) & (doubt < error)
         value, error = np.where(better, estimate, value), np.where(better, doubt, error)
+        chosen = np.where(better, k, chosen)
         jump = np.where(better, _jump(gaps[-2], gaps[-1], doubt), jump)
-        if np.all(error <= ENOUGH * np.maximum(np.abs(value), np.abs(here))):
-            break
-    return Slope(value, error, jump)
+        if np.all(error <= ENOUGH * np.maximum(np.abs(value), np.abs(here) / (64.0 * step))):
+            return Slope(value, error, jump, np.zeros(here.shape))
+    noise = _noise(central, step, value, chosen)
+    return Slope(value, np.maximum(error, noise / (step * 0.5**chosen)), jump, noise / (step * 0.5**HALVINGS))
+
+
+def _noise(central: list[Vector], step: float, value: Vector, chosen: Any) -> Vector:
+    """How far the function's values are from the line with the slope found, at steps smaller than the chosen one.
+
+    Where neither curvature nor kinks are left, this is the noise of the values. It is asked for because some
+    estimate among many agrees with its neighbours by accident.
+    """
+    noise = np.zeros(value.shape)
+    for k, slopes in enumerate(central):
+        residual = np.abs(slopes - value) * (step * 0.5**k)
+        noise = np.where((k > chosen) & np.isfinite(residual), np.maximum(noise, residual), noise)
+    return noise
 
 
 def _extrapolated(wide: Vector, middle: Vector, narrow: Vector) -> tuple[Vector, Vector]:

@@ -18,7 +18,7 @@ from koubai.ops.shape import concatenate, reshape
 from koubai.ops.structure import outputs_of
 from koubai.tensor.tensor import Tensor
 
-__all__ = ["Function", "layer_of"]
+__all__ = ["Function", "argument_names", "layer_of"]
 
 
 class Function:
@@ -98,6 +98,12 @@ class Function:
         if not any(isinstance(x, Node) for x in xs):
             return self.forward(*xs)
         return _called(self, tuple(_operand(self, i, x) for i, x in enumerate(xs)))
+
+
+def argument_names(layer: Function) -> list[str]:
+    """The names of the inputs in forward's signature."""
+    kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in signature(layer.forward).parameters.values() if p.kind in kinds]
 
 
 def layer_of(node: Node) -> Function | None:
@@ -254,9 +260,7 @@ class Call:
         )
 
     def _argument(self, i: int) -> str:
-        """The name of input i in forward's signature."""
-        kinds = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-        names = [p.name for p in signature(self.layer.forward).parameters.values() if p.kind in kinds]
+        names = argument_names(self.layer)
         return f"'{names[i]}'" if i < len(names) else f"input {i}"
 
 

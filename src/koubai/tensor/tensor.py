@@ -294,11 +294,15 @@ def _binary(op: Op, forward: Any) -> tuple[Any, Any]:
                 return NotImplemented
         return apply(op, (self, other), {})
 
+    def without_gradient(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else apply(op, (self, other), {})
+
     def reflected(self: Tensor, other: Any) -> Any:
         other = _operand(other)
         return NotImplemented if other is NotImplemented else apply(op, (other, self), {})
 
-    return operator, reflected
+    return operator if op.vjp is not None else without_gradient, reflected
 
 
 def _install_operators() -> None:
