@@ -45,7 +45,9 @@ multiply = elementwise(
     samples=binary(),
 )  # fmt: skip
 divide = elementwise(
-    "divide", lambda x, z: x / z, lambda y, x, z: 1.0 / z, lambda y, x, z: -y / z,
+    "divide", lambda x, z: x / z,
+    vjp=(lambda g, y, x, z: g / conjugated(z), lambda g, y, x, z: -(g * conjugated(y)) / conjugated(z)),
+    jvp=(lambda t, y, x, z: t / z, lambda t, y, x, z: -(t * y) / z),
     lower=Scalar(lambda e, x, z: e.div(x, z)),
     words=Words("y = a / b", "dy/da = 1/b, dy/db = -y/b",
                 "A quotient divides the gradient by the denominator; the denominator receives -y/b times it.",
@@ -89,7 +91,10 @@ floor_divide = predicate(
 # Powers, exponentials, logarithms.
 
 def _power_base(y: Any, x: Any, p: Any) -> Any:
-    # x**(p-1) is infinite at x = 0 for p < 1, which is right, but at p = 0 the derivative is 0.
+    # x**(p-1) is infinite at x = 0 for p < 1, which is right, but at p = 0 the derivative is 0. A constant
+    # exponent stays a number, so that x**1 and x**2 keep NumPy's fast ways.
+    if isinstance(p, (int, float, np.generic)):
+        return p * x ** (p - 1 if p != 0 else 0)
     return p * x ** where(p == 0, 1, p - 1)
 
 
