@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 _HOME = {
     "koubai.errors": (
         "DTypeError", "DataError", "GradientError", "IndexingError", "KoubaiError", "LabelError", "ShapeError",
-        "TracingError", "UnsupportedError", "UsageError", "VerifyError",
+        "TracingError", "TrainingError", "UnsupportedError", "UsageError", "VerifyError",
     ),
     "koubai.graph": ("Op", "Sample", "Type", "Words", "register", "verify"),
     "koubai.tensor": (
@@ -25,7 +25,7 @@ _HOME = {
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
     "koubai.train": ("History", "evaluate", "fit", "load", "save"),
 }  # fmt: skip
-_MODULES = ("data", "nn", "numpy", "optim", "special")
+_MODULES = ("data", "nn", "numpy", "optim", "special", "train")
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
 
 __all__ = ["__version__", *_WHERE, *_MODULES]
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from koubai import numpy as numpy
     from koubai import optim as optim
     from koubai import special as special
+    from koubai import train as train
     from koubai.check import GradReport as GradReport
     from koubai.check import check_grads as check_grads
     from koubai.check import numerical_grad as numerical_grad

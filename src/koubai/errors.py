@@ -14,6 +14,7 @@ __all__ = [
     "LabelError",
     "ShapeError",
     "TracingError",
+    "TrainingError",
     "UnsupportedError",
     "UsageError",
     "VerifyError",
@@ -62,6 +63,10 @@ class GradientError(KoubaiError, AssertionError):
 
 class DataError(KoubaiError, ValueError):
     """Data that cannot be read or used: the message names file, row and column."""
+
+
+class TrainingError(KoubaiError, ArithmeticError):
+    """A training that cannot go on, because its loss or its weights are not finite any more."""
 
 
 class LabelError(DataError, IndexingError):

@@ -9,6 +9,7 @@ import numpy as np
 
 from koubai.data.dataset import Dataset
 from koubai.errors import DataError, ShapeError, UsageError
+from koubai.ops import random
 
 __all__ = ["batches", "permutation", "split"]
 
@@ -21,7 +22,8 @@ def permutation(n: int, *key: int) -> np.ndarray[Any, Any]:
     >>> sorted(permutation(5, 0).tolist())
     [0, 1, 2, 3, 4]
     """
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence((*key, len(key))))).permutation(n)
+    seed, *labels = key or (0,)
+    return random.permutation(random.key_of(seed, "order", *labels), n)
 
 
 def split(*data: Any, fraction: float = 0.2, seed: int = 0, stratify: Any = None) -> tuple[Any, Any]:

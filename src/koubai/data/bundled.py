@@ -62,8 +62,7 @@ _SETS = {
         _table("wine"),
         "Thirteen chemical measurements of wines of one region of Italy, from three cultivars.",
         "https://archive.ics.uci.edu/dataset/109",
-        "Aeberhard, S., Forina, M. (1992). Wine. UCI Machine Learning Repository. "
-        "https://doi.org/10.24432/C5PC7J",
+        "Aeberhard, S., Forina, M. (1992). Wine. UCI Machine Learning Repository. https://doi.org/10.24432/C5PC7J",
     ),
     "breast_cancer": _Facts(
         _table("breast_cancer"),

@@ -63,8 +63,7 @@ class Dataset:
     def __post_init__(self) -> None:
         if len(self.x) != len(self.t):
             raise DataError(
-                f"{self.name or 'Dataset'}: {len(self.x)} examples but {len(self.t)} targets; "
-                f"each example needs one"
+                f"{self.name or 'Dataset'}: {len(self.x)} examples but {len(self.t)} targets; each example needs one"
             )
         if len(self.x) == 0:
             raise DataError(f"{self.name or 'Dataset'}: the set is empty; give at least one example")

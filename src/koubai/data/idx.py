@@ -88,9 +88,7 @@ def _header(file: BinaryIO, path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]
     return shape, np.dtype(TYPES[magic[2]])
 
 
-def _numbers(
-    file: BinaryIO, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> np.ndarray[Any, Any]:
+def _numbers(file: BinaryIO, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     expected = dtype.itemsize
     for n in shape:
         expected *= n

@@ -76,9 +76,7 @@ def _text(path: Path, encoding: str) -> str:
     try:
         size = path.stat().st_size
         if size > LARGEST:
-            raise DataError(
-                f"{path}: {size / 2**30:.1f} GiB; a table may have up to 2 GiB, so divide the file"
-            )
+            raise DataError(f"{path}: {size / 2**30:.1f} GiB; a table may have up to 2 GiB, so divide the file")
         content = path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path") from None
@@ -164,7 +162,6 @@ def _columns(cells: list[str], path: str) -> tuple[str, ...]:
     for i, name in enumerate(names):
         if name in names[:i]:
             raise DataError(
-                f"{path}: columns {names.index(name) + 1} and {i + 1} are both named {name!r}; "
-                f"rename one of them"
+                f"{path}: columns {names.index(name) + 1} and {i + 1} are both named {name!r}; rename one of them"
             )
     return names

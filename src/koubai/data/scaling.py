@@ -48,18 +48,16 @@ class Standardizer:
         if x.ndim == 0 or len(x) == 0:
             raise DataError("Standardizer.fit: the set is empty; give at least one example")
         if not np.isfinite(x).all():
-            row, *column = (int(i) for i in np.argwhere(~np.isfinite(x))[0])
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(x))[0])
             raise DataError(
-                f"Standardizer.fit: x has {x[row, *column]} in row {row}, "
-                f"column {column[0] if column else 0}; remove the row or put a finite number there"
+                f"Standardizer.fit: x has {x[place]} in row {place[0]}, "
+                f"column {place[1] if len(place) > 1 else 0}; remove the row or put a finite number there"
             )
         with np.errstate(over="ignore"):
             mean, scale = x.mean(axis=0), x.std(axis=0)
         if not np.isfinite(scale).all():
             column = int(np.argmax(~np.isfinite(np.atleast_1d(scale))))
-            raise DataError(
-                f"Standardizer.fit: the numbers of column {column} are too large; divide them first"
-            )
+            raise DataError(f"Standardizer.fit: the numbers of column {column} are too large; divide them first")
         # Rounding leaves a constant column a spread of about eps * |mean|.
         constant = scale <= 1e-12 * np.abs(mean)
         return cls(mean, np.where(constant | (scale == 0.0), 1.0, scale))

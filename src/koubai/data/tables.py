@@ -153,9 +153,7 @@ def _column(records: Records, i: int, as_words: bool) -> _Column:
                 f"{_short(cells[row])}; correct the cell, or name the column in categorical="
             )
         if not np.isfinite(value):
-            raise DataError(
-                f"{records.place(row, i)}: {cells[row]} is not a finite number; correct or remove the row"
-            )
+            raise DataError(f"{records.place(row, i)}: {cells[row]} is not a finite number; correct or remove the row")
     return _Column(np.array(values, dtype=np.float64), cells)
 
 
@@ -198,8 +196,7 @@ def _targets(
             )
         if np.ptp(values) == 0.0:
             raise DataError(
-                f"{records.path}, column {name!r}: the target is {values[0]:g} in every row; "
-                f"choose another target"
+                f"{records.path}, column {name!r}: the target is {values[0]:g} in every row; choose another target"
             )
         return values, None
     if values is None:

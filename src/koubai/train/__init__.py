@@ -1,0 +1,27 @@
+"""Training: the loop, its history, metrics, callbacks, the gradient check of a network, saving and loading.
+
+May import everything below: `check`, `nn`, `optim`, `data`, `tensor` and what these stand on.
+"""
+
+from koubai.train.callbacks import Callback, Checkpoint, EarlyStopping
+from koubai.train.files import load, read_info, save
+from koubai.train.fit import evaluate, fit
+from koubai.train.gradient_check import GradCheck, check_network
+from koubai.train.history import History
+from koubai.train.scaling import Standardize, Unstandardize
+
+__all__ = [
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "GradCheck",
+    "History",
+    "Standardize",
+    "Unstandardize",
+    "check_network",
+    "evaluate",
+    "fit",
+    "load",
+    "read_info",
+    "save",
+]

@@ -1,0 +1,152 @@
+"""Losses and metrics by name, and `evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from koubai.errors import ShapeError, UsageError
+from koubai.graph import Node, constant
+from koubai.nn import losses
+from koubai.tensor import Tensor, no_grad
+
+__all__ = [
+    "METRICS",
+    "Metric",
+    "higher_is_better",
+    "loss_function",
+    "named_metrics",
+    "outputs_of",
+    "value_on",
+]
+
+Array = np.ndarray[Any, Any]
+Metric = Callable[[Array, Array], float]
+BATCH = 1024
+
+
+def accuracy(y: Array, t: Array) -> float:
+    """The share of examples of which the largest output is the label's.
+
+    With one output an example, the answer is yes where the logit is positive. Targets may be probabilities.
+    """
+    if y.ndim == 1 or y.shape[1] == 1:
+        return float(np.mean((y.reshape(len(y)) > 0) == (np.asarray(t).reshape(len(y)) > 0.5)))
+    labels = t if t.ndim == y.ndim - 1 else t.argmax(axis=1)
+    return float(np.mean(y.argmax(axis=1) == labels))
+
+
+def _differences(y: Array, t: Array) -> Array:
+    if y.shape != t.shape and y.size == t.size:
+        t = t.reshape(y.shape)
+    if y.shape != t.shape:
+        raise ShapeError(f"metric: expected targets of the outputs' shape {y.shape}, got {t.shape}")
+    difference: Array = np.asarray(y, np.float64) - np.asarray(t, np.float64)
+    return difference
+
+
+def mae(y: Array, t: Array) -> float:
+    """Mean absolute error."""
+    return float(np.mean(np.abs(_differences(y, t))))
+
+
+def mse(y: Array, t: Array) -> float:
+    """Mean squared error."""
+    return float(np.mean(_differences(y, t) ** 2))
+
+
+def rmse(y: Array, t: Array) -> float:
+    """Root of the mean squared error, in the target's unit."""
+    return float(np.sqrt(mse(y, t)))
+
+
+def r2(y: Array, t: Array) -> float:
+    """Share of the targets' variance that is explained: 1 is perfect, 0 is as good as their mean.
+
+    Over several outputs together: 1 - (sum of squared errors) / (sum of squared deviations from the means).
+    """
+    t = np.asarray(t, np.float64)
+    squares = float(np.sum(_differences(y, t) ** 2))
+    deviations = float(np.sum((t - t.mean(axis=0)) ** 2))
+    if deviations == 0.0:
+        return 1.0 if squares == 0.0 else float("-inf")
+    return 1.0 - squares / deviations
+
+
+METRICS: dict[str, Metric] = {"accuracy": accuracy, "mae": mae, "mse": mse, "r2": r2, "rmse": rmse}
+
+
+def higher_is_better(name: str) -> bool:
+    """Whether a metric grows when a model gets better."""
+    return name.removeprefix("val_") in ("accuracy", "r2")
+
+
+def loss_function(loss: Any) -> Callable[[Any, Any], Any]:
+    """The loss of this name, or the callable itself.
+
+    Raises
+    ------
+    UsageError
+        If no loss has the name; the message lists those there are.
+    """
+    if callable(loss):
+        return loss  # type: ignore[no-any-return]
+    names = _loss_names()
+    if not isinstance(loss, str) or loss not in names:
+        raise _unknown("loss", loss, names)
+    return getattr(losses, loss)  # type: ignore[no-any-return]
+
+
+def _loss_names() -> list[str]:
+    return [name for name in losses.__all__ if name.islower() and callable(getattr(losses, name))]
+
+
+def _unknown(what: str, name: Any, known: Iterable[str]) -> UsageError:
+    near = get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UsageError(f"no {what} is named {name!r}; {hint}Give a function, or one of {', '.join(known)}")
+
+
+def named_metrics(metrics: Any) -> dict[str, Metric]:
+    """Metrics by name, from a name, a callable, several of them, or a dict from names to callables."""
+    if isinstance(metrics, Mapping):
+        return dict(metrics)
+    if isinstance(metrics, str) or callable(metrics):
+        metrics = (metrics,)
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        if callable(metric):
+            found[getattr(metric, "__name__", type(metric).__name__)] = metric
+        elif metric in METRICS:
+            found[metric] = METRICS[metric]
+        elif metric in _loss_names():
+            found[metric] = _loss_as_metric(loss_function(metric))
+        else:
+            raise _unknown("metric", metric, [*METRICS, *_loss_names()])
+    return found
+
+
+def _loss_as_metric(loss: Callable[[Any, Any], Any]) -> Metric:
+    return lambda y, t: value_on(loss, y, t)
+
+
+def value_on(loss: Callable[[Any, Any], Any], y: Array, t: Array) -> float:
+    """A loss's value on outputs that are there already; they are given as a tensor, as in training."""
+    with no_grad(), np.errstate(all="ignore"):
+        value = loss(constant(y, Tensor), t)
+    return float(value.value if isinstance(value, Node) else value)
+
+
+def outputs_of(model: Any, x: Array, batch_size: int = BATCH) -> Array:
+    """The model's outputs for all rows, in eval mode, computed in batches to bound the memory."""
+    if len(x) <= batch_size:
+        return np.asarray(model.predict(x))
+    first = np.asarray(model.predict(x[:batch_size]))
+    y = np.empty((len(x), *first.shape[1:]), first.dtype)
+    y[:batch_size] = first
+    for start in range(batch_size, len(x), batch_size):
+        y[start : start + batch_size] = model.predict(x[start : start + batch_size])
+    return y

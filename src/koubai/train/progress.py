@@ -1,0 +1,74 @@
+"""Progress of a training on stderr: a moving line at a terminal, a line an epoch elsewhere when asked for."""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from koubai.train.callbacks import Callback
+
+if TYPE_CHECKING:
+    from koubai.train.loop import Training
+
+__all__ = ["progress_callbacks"]
+
+
+def progress_callbacks(progress: bool | None) -> list[Callback]:
+    """None shows progress at a terminal and is quiet in a pipe; True always shows it; False never."""
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    if progress is False or (progress is None and not terminal):
+        return []
+    return [Bar()] if terminal else [Lines()]
+
+
+def numbers(logs: dict[str, float]) -> str:
+    """``loss 0.1234  val_accuracy 0.9750``."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+
+
+class Lines(Callback):
+    """One line an epoch."""
+
+    def on_epoch_end(self, run: Training) -> None:
+        print(f"epoch {run.epoch}/{run.epochs}  {numbers(run.logs)}", file=sys.stderr, flush=True)
+
+
+class Bar(Callback):
+    """A bar over all epochs with the last numbers, the rate in examples a second and the time left."""
+
+    def on_train_begin(self, run: Training) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns: list[Any] = [
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[text]}"),
+        ]
+        self.bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), refresh_per_second=8)
+        self.task = self.bar.add_task("", total=run.epochs * run.steps, text="")
+        self.began, self.text = perf_counter(), ""
+        self.bar.start()
+
+    def on_epoch_begin(self, run: Training) -> None:
+        self._show(run)
+
+    def on_chunk_end(self, run: Training) -> None:
+        self._show(run)
+
+    def on_epoch_end(self, run: Training) -> None:
+        self.text = numbers(run.logs)
+        self._show(run)
+
+    def on_train_end(self, run: Training) -> None:
+        self.bar.stop()
+
+    def _show(self, run: Training) -> None:
+        rate = run.examples_seen / max(perf_counter() - self.began, 1e-9)
+        self.bar.update(
+            self.task,
+            completed=(run.epoch - 1) * run.steps + run.steps_done,
+            description=f"epoch {run.epoch}/{run.epochs}",
+            text=f"{self.text or numbers(run.logs)}  {rate:,.0f} examples/s",
+        )

@@ -1,0 +1,158 @@
+"""One training step as a pure function, and the runner that applies it many times between callbacks.
+
+Here the step is interpreted. A compiled one takes the same place: `run` is handed the state, the data's order
+and the bounds of many batches, and leaves the new state, the sum of the losses and the outputs behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from koubai.diff import gradients
+from koubai.errors import TrainingError
+from koubai.nn import Module
+
+__all__ = ["Pass", "State", "Step", "run"]
+
+Batch = tuple[int, int]  # from where to where in the epoch's order
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that a step changes. Its arrays are never written in, so that keeping one is free.
+
+    Attributes
+    ----------
+    params, buffers : dict from path to array
+    optimizer : what the optimizer remembers
+    """
+
+    params: dict[str, Any]
+    buffers: dict[str, Any]
+    optimizer: Any
+
+
+@dataclass(slots=True)
+class Pass:
+    """An epoch under way.
+
+    Attributes
+    ----------
+    order : array of int
+        The rows in the order of this epoch.
+    updates : list of lists of batches
+        The batches of each update of the weights; more than one with gradient accumulation.
+    outputs : array or None
+        Where the outputs are kept for the metrics, in the order in which they were seen.
+    done : (State, float, int, int)
+        The state, the sum of the examples' losses, their number, and the number of updates, after the last
+        complete step. One tuple, so that an interruption never leaves half of it.
+    """
+
+    order: Any
+    updates: list[list[Batch]]
+    outputs: Any
+    done: tuple[State, float, int, int]
+
+
+class Step:
+    """``step(state, batches) -> (state, sum of losses, number of examples)``, interpreted.
+
+    Parameters
+    ----------
+    model : Module
+        Holds the parameters of the state of the last step; nothing else is read from it.
+    loss : callable
+        ``loss(outputs, targets)`` -> tensor with one element, a mean over the examples.
+    optimizer : Optimizer
+    x, t : arrays
+    clip : callable or None
+        From the gradients to the clipped gradients.
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[[Any, Any], Any],
+        optimizer: Any,
+        x: Any,
+        t: Any,
+        clip: Callable[[Any], Any] | None,
+    ) -> None:
+        self.model, self.loss, self.optimizer, self.x, self.t, self.clip = model, loss, optimizer, x, t, clip
+        self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        modules = dict(model.named_modules())
+        self.buffered = []
+        for name, _ in model.named_buffers():
+            owner, _, attribute = name.rpartition(".")
+            self.buffered.append((name, modules[owner], attribute))
+
+    def state(self) -> State:
+        """The model's present parameters and buffers, with a fresh optimizer."""
+        params = {name: p.value for name, p in self.trained.items()}
+        return State(params, self._buffers(), self.optimizer.init(params))
+
+    def bind(self, state: State) -> None:
+        """Give the model the parameters and buffers of a state."""
+        for name, value in state.params.items():
+            self.trained[name].value = value
+        for name, owner, attribute in self.buffered:
+            if getattr(owner, attribute).value is not state.buffers[name]:
+                setattr(owner, attribute, state.buffers[name])
+
+    def _buffers(self) -> dict[str, Any]:
+        return {name: getattr(owner, attribute).value for name, owner, attribute in self.buffered}
+
+    def __call__(self, state: State, order: Any, batches: Sequence[Batch], outputs: Any) -> tuple[State, float, int]:
+        self.bind(state)
+        total, seen, grads = 0.0, 0, None
+        for start, stop in batches:
+            rows = order[start:stop]
+            y = self.model(self.x.take(rows, axis=0))
+            loss = self.loss(y, self.t.take(rows, axis=0))
+            count = stop - start
+            total += float(loss.value) * count
+            seen += count
+            if outputs is not None:
+                outputs[start:stop] = y.value
+            leaves = gradients([loss], [loss.value.dtype.type(1)])
+            found = {name: leaves[p] for name, p in self.trained.items() if p in leaves}
+            grads = found if len(batches) == 1 else _added(grads, found, count)
+        if len(batches) > 1:
+            grads = {name: g / g.dtype.type(seen) for name, g in (grads or {}).items()}
+        if self.clip is not None:
+            grads = self.clip(grads)
+        params, memory = self.optimizer.update(grads, state.optimizer, state.params)
+        return State(params, self._buffers() if self.buffered else state.buffers, memory), total, seen
+
+
+def _added(sums: Any, found: dict[str, Any], count: int) -> dict[str, Any]:
+    """Gradients summed with the number of examples of their batch as weight: those of one large batch."""
+    weighted = {name: g * g.dtype.type(count) for name, g in found.items()}
+    if sums is None:
+        return weighted
+    return {name: sums[name] + g if name in sums else g for name, g in weighted.items()} | {
+        name: g for name, g in sums.items() if name not in weighted
+    }
+
+
+def run(step: Step, work: Pass, last: int) -> None:
+    """Take the steps of a pass up to update number `last` (excluded), committing after each.
+
+    Raises
+    ------
+    TrainingError
+        When a loss is not finite.
+    """
+    with np.errstate(all="ignore"):
+        state, total, seen, first = work.done
+        for k in range(first, last):
+            new, loss, count = step(state, work.order, work.updates[k], work.outputs)
+            if not np.isfinite(loss):
+                raise TrainingError(f"step {k + 1}: the loss became {loss / count}")
+            state, total, seen = new, total + loss, seen + count
+            work.done = (state, total, seen, k + 1)
