@@ -9,8 +9,8 @@ import pytest
 
 import koubai as kb
 import koubai.numpy as knp
-from koubai.compile import Program
-from koubai.graph import Node, Op, Sample, Type, placeholder, registry, type_of
+from koubai.compile import Program, simplify
+from koubai.graph import Node, Op, Sample, Type, placeholder, registry, topological, type_of
 from koubai.ops.structure import outputs_of
 from koubai.tensor import Tensor
 
@@ -116,3 +116,43 @@ def test_a_differentiated_argument_runs_the_function_itself() -> None:
 def test_types_of_scalars() -> None:
     assert isinstance(placeholder(Type((), np.dtype(np.float32)), Tensor), Node)
     assert kb.compile(lambda x: x * 2.0)(np.float32(1.5)).dtype == np.float32
+
+
+def traced(f: Any, *examples: Any) -> tuple[list[Any], list[Any]]:
+    inputs = [placeholder(type_of(x), Tensor, requires_grad=True) for x in examples]
+    y = f(*inputs)
+    return inputs, list(y) if isinstance(y, (tuple, list)) else [y]
+
+
+@pytest.mark.parametrize(
+    ("f", "ops"),
+    [
+        (lambda x: knp.arctan(x) + knp.arctan(x), ["arctan", "add"]),
+        (lambda x: x * 1.0, []),
+        (lambda x: knp.negative(-x), []),
+        (lambda x: x.reshape(6).reshape(3, 2).reshape(2, 3), []),
+        (lambda x: x.T.T, []),
+        (lambda x: x + 0.0, ["add"]),
+        (lambda x: x * np.float64(1) * 2, ["multiply"]),
+        (lambda x: x[0] + x[1] + x[0], ["getitem", "getitem", "add", "add"]),
+    ],
+)
+def test_simplify(f: Any, ops: list[str]) -> None:
+    x = np.array([[1.5, -0.0, np.nan], [np.inf, 2.0, -3.0]])
+    inputs, outputs = traced(f, x)
+    fewer = simplify(outputs, keep=inputs)
+    kb.verify(fewer)
+    assert sorted(node.op.name for node in topological(fewer) if node.op) == sorted(ops)
+    np.testing.assert_array_equal(Program(inputs, fewer)(x)[0], f(x))
+
+
+def test_simplify_shrinks_a_gradient() -> None:
+    def loss(w: Any) -> Any:
+        return knp.sum(knp.tanh(w @ w) ** 2)
+
+    inputs, outputs = traced(lambda w: kb.grad(loss)(w), np.eye(3))
+    fewer = simplify(outputs, keep=inputs)
+    kb.verify(fewer)
+    assert len(topological(fewer)) < len(topological(outputs))
+    w = np.random.default_rng(0).normal(size=(3, 3))
+    np.testing.assert_allclose(Program(inputs, fewer)(w)[0], kb.grad(loss)(w), rtol=1e-13)

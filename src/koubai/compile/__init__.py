@@ -5,5 +5,6 @@ What has no native form runs its NumPy meaning through a callback inside the sam
 """
 
 from koubai.compile.program import Program
+from koubai.compile.simplify import simplify
 
-__all__ = ["Program"]
+__all__ = ["Program", "simplify"]

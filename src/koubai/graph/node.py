@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from koubai.graph.op import Op
 
-__all__ = ["Node", "constant", "placeholder"]
+__all__ = ["Node", "constant", "placeholder", "rebuilt"]
 
 NO_PARAMS: dict[str, Any] = {}
 next_number = itertools.count().__next__  # one C call, so that threads never draw the same number
@@ -129,3 +129,13 @@ def placeholder(of: Type, kind: type[Node] = Node, *, requires_grad: bool = Fals
     node = constant(None, kind, requires_grad=requires_grad)
     node._type = of
     return node
+
+
+def rebuilt(node: Any, inputs: tuple[Any, ...], params: dict[str, Any] | None = None) -> Any:
+    """The same operation on other inputs of the same types (or with other params of the same effect)."""
+    twin = constant(node.value, node.result_class, requires_grad=node.requires_grad)
+    if node.value is None:
+        twin._type = node._type
+    twin.op, twin.inputs, twin.params = node.op, inputs, node.params if params is None else params
+    twin.name, twin.code, twin.offset = node.name, node.code, node.offset
+    return twin

@@ -97,7 +97,7 @@ class _Traced:
     """One trace of a function: its graph, the leaves that it reaches, and the program."""
 
     def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> None:
-        from koubai.compile import Program
+        from koubai.compile import Program, simplify
 
         self.positions = [i for i, x in enumerate(leaves) if isinstance(x, ARRAYS)]
         arguments = list(leaves)
@@ -107,7 +107,8 @@ class _Traced:
             self.inputs.append(arguments[i])
         y = f(*rebuild(arguments))
         outputs, self.rebuild = flatten(y)
-        self.outputs = [x if isinstance(x, Node) else constant(np.asarray(x)[()], Tensor) for x in outputs]
+        self.traced = [x if isinstance(x, Node) else constant(np.asarray(x)[()], Tensor) for x in outputs]
+        self.outputs = simplify(self.traced, keep=self.inputs)
         self.captured = [
             node for node in topological(self.outputs) if node.op is None and node.value is not None
         ]
@@ -120,4 +121,4 @@ class _Traced:
     def __str__(self) -> str:
         callbacks = self.program.callbacks()
         through = f"in NumPy, by callback: {', '.join(callbacks)}" if callbacks else "everything is native"
-        return f"{to_text(self.outputs)}\n{through}"
+        return f"traced\n{to_text(self.traced)}\n\nsimplified\n{to_text(self.outputs)}\n\n{through}"

@@ -1,0 +1,141 @@
+"""A graph to a smaller graph with the same outputs: shared subexpressions, identities, dead code.
+
+Dead code needs no pass: a graph holds only what its outputs depend on. Constants need none either: an op on
+values computes when it is recorded. No rule here changes a result's bits, so x + 0 (which turns -0.0 into
+0.0) and x * 0 (which hides a NaN) stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from koubai.graph import Node, topological
+from koubai.graph.node import rebuilt
+from koubai.ops import elementwise as e
+from koubai.ops import shape as s
+from koubai.ops.structure import bind
+
+__all__ = ["simplify"]
+
+
+def simplify(outputs: Sequence[Node], keep: Sequence[Node] = ()) -> list[Any]:
+    """The outputs, computed by fewer nodes.
+
+    Parameters
+    ----------
+    outputs : nodes
+    keep : nodes that must stay themselves: the inputs of a trace
+    """
+    new: dict[Node, Any] = {x: x for x in keep}
+    seen: dict[Any, Any] = {}
+    for node in topological(outputs):
+        if node in new:
+            continue
+        if node.op is None:
+            new[node] = node
+            continue
+        inputs = tuple(new[x] if isinstance(x, Node) else x for x in node.inputs)
+        shorter = _shorter(node, inputs)
+        if shorter is not None:
+            new[node] = shorter
+            continue
+        key = _key(node, inputs)
+        if key not in seen:
+            same = all(a is b for a, b in zip(inputs, node.inputs))
+            seen[key] = node if same else rebuilt(node, inputs)
+        new[node] = seen[key]
+    return [new[y] for y in outputs]
+
+
+def _key(node: Node, inputs: Sequence[Any]) -> Any:
+    """Equal for nodes that compute the same: constants compare by type and bits, arrays by identity."""
+    parts = tuple(_part(x) for x in inputs)
+    try:
+        key = (node.op, parts, tuple(sorted(node.params.items())))
+        hash(key)
+    except TypeError:
+        return node  # params that cannot be compared: the node equals only itself
+    return key
+
+
+def _part(x: Any) -> Any:
+    if isinstance(x, (Node, np.ndarray)):
+        return id(x)
+    return type(x), np.asarray(x).tobytes()
+
+
+def _shorter(node: Node, inputs: Sequence[Any]) -> Any:
+    """What the node can be replaced by, or None."""
+    rule = _RULES.get(node.op)
+    return None if rule is None else rule(node, inputs)
+
+
+def _same_type(node: Node, x: Any) -> Any:
+    return x if isinstance(x, Node) and x.type == node.type else None
+
+
+def _first(node: Node, inputs: Sequence[Any]) -> Any:
+    return _same_type(node, inputs[0])
+
+
+def _times_one(node: Node, inputs: Sequence[Any]) -> Any:
+    for one, other in (inputs, reversed(inputs)):
+        if not isinstance(one, Node) and np.ndim(one) == 0 and one == 1:
+            return _same_type(node, other)
+    return None
+
+
+def _over_one(node: Node, inputs: Sequence[Any]) -> Any:
+    x, z = inputs
+    return _same_type(node, x) if not isinstance(z, Node) and np.ndim(z) == 0 and z == 1 else None
+
+
+def _undone(combine: Callable[[Any, Any], Any]) -> Callable[[Node, Sequence[Any]], Any]:
+    """Two of the same op in a row become one, or none."""
+
+    def rule(node: Node, inputs: Sequence[Any]) -> Any:
+        (x,) = inputs
+        if not isinstance(x, Node):
+            return None
+        if x.op is node.op and isinstance(x.inputs[0], Node):
+            return combine(node, x)
+        return None
+
+    return rule
+
+
+def _reshape(node: Node, inputs: Sequence[Any]) -> Any:
+    (x,) = inputs
+    while isinstance(x, Node) and x.op is s.reshape and isinstance(x.inputs[0], Node):
+        x = x.inputs[0]
+    if x is inputs[0] or not isinstance(x, Node):
+        return _first(node, inputs)
+    return x if x.type == node.type else rebuilt(node, (x,))
+
+
+def _transpose(node: Node, inputs: Sequence[Any]) -> Any:
+    (x,) = inputs
+    if node.params["axes"] == tuple(range(node.ndim)):
+        return _first(node, inputs)
+    if isinstance(x, Node) and x.op is s.transpose and isinstance(x.inputs[0], Node):
+        axes = tuple(x.params["axes"][i] for i in node.params["axes"])
+        if axes == tuple(range(node.ndim)):
+            return x.inputs[0]
+        return rebuilt(node, x.inputs, {"axes": axes})
+    return None
+
+
+_RULES: dict[Any, Callable[[Node, Sequence[Any]], Any]] = {
+    bind: _first,
+    e.positive: _first,
+    e.multiply: _times_one,
+    e.divide: _over_one,
+    e.negative: _undone(lambda node, x: x.inputs[0]),
+    s.astype: _first,
+    s.broadcast_to: _first,
+    s.reshape: _reshape,
+    s.transpose: _transpose,
+}
