@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import ShapeError, UsageError
-from koubai.graph import Node
+from koubai.graph import Node, value_of
 from koubai.nn.module import Module, substituted
 from koubai.nn.parameter import Buffer
 
-__all__ = ["functional_call"]
+__all__ = ["functional_call", "stateful_call"]
 
 
 def functional_call(model: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -50,33 +50,63 @@ def functional_call(model: Module, params: Mapping[str, Any], *args: Any, **kwar
     >>> slopes["weight"].ravel(), slopes["bias"]
     (array([3., 4.]), array([1.]))
     """
-    # An array in place of a tied parameter must reach all places, so members are looked up by identity.
-    first = {}
+    return _called(model, params, args, kwargs)[0]
+
+
+def stateful_call(
+    model: Module, values: Mapping[str, Any], *args: Any, **kwargs: Any
+) -> tuple[Any, dict[str, Any]]:
+    """As `functional_call`, but returns what the model assigned to its buffers too, by path.
+
+    A training step as a pure function takes the buffers among `values` and hands their successors on.
+
+    Examples
+    --------
+    >>> import koubai as kb
+    >>> model = kb.nn.Dropout(0.5)
+    >>> y, buffers = stateful_call(model, {"steps": 7}, np.ones(3))
+    >>> int(buffers["steps"]), int(model.steps.item())
+    (8, 0)
+    """
+    y, overrides, first, places = _called(model, values, args, kwargs)
+    found = {}
+    for path, member in first.items():
+        if isinstance(member, Buffer):
+            value = overrides[places[member][0]]
+            found[path] = value if value_of(value) is None else value_of(value)
+    return y, found
+
+
+def _called(model: Module, values: Mapping[str, Any], args: Any, kwargs: Any) -> tuple[Any, Any, Any, Any]:
+    """The output, what stood in place of the members at the end, and the members by path and by place."""
+    # A tied parameter must be replaced in all its places, so members are told apart by identity.
+    first: dict[str, Any] = {}
     places: dict[Any, list[tuple[Module, str]]] = {}
     for path, owner, name, member in model._walk():
         if not isinstance(member, Module):
             if member not in places:
                 first[path] = member
             places.setdefault(member, []).append((owner, name))
-    unknown = [name for name in params if name not in first]
+    unknown = [name for name in values if name not in first]
     if unknown:
         raise UsageError(
             f"functional_call: the model has no parameter {', '.join(map(repr, unknown))}; "
             f"it has {', '.join(first)}"
         )
-    mine = dict(substituted.get() or {})
+    overrides = dict(substituted.get() or {})
     for path, member in first.items():
-        if path not in params and not isinstance(member, Buffer):
+        if path not in values and not isinstance(member, Buffer):
             continue
-        value = params.get(path, member)
+        value = values.get(path, member)
         if not isinstance(value, Node):
             value = np.asarray(value)[()]
         if value.shape != member.shape:
             raise ShapeError(f"functional_call: {path} has shape {member.shape}, got {value.shape}")
-        for owner, name in places[member]:
-            mine[owner, name] = value
-    token = substituted.set(mine)
+        for place in places[member]:
+            overrides[place] = value
+    token = substituted.set(overrides)
     try:
-        return model(*args, **kwargs)
+        y = model(*args, **kwargs)
     finally:
         substituted.reset(token)
+    return y, overrides, first, places

@@ -1,4 +1,4 @@
-"""The functions of layers, in lower case: on arrays they compute, on tensors they record."""
+"""Layers as functions: on arrays they compute, on tensors they record."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import DTypeError, ShapeError
-from koubai.ops import elementwise as e
-from koubai.ops import special
 from koubai.ops.matmul import matmul
 from koubai.ops.shape import astype, reshape
 from koubai.tensor.numpy.arguments import arrayed, one_axis
 
-__all__ = ["flatten", "linear", "relu", "sigmoid", "tanh"]
+__all__ = ["flatten", "floating", "linear"]
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -85,18 +83,3 @@ def flatten(x: Any, start_axis: int = 1) -> Any:
     x = arrayed(x)
     start = one_axis("flatten", start_axis, x.ndim + 1)
     return reshape(x, shape=(*x.shape[:start], _count(x.shape[start:])))
-
-
-def relu(x: Any) -> Any:
-    """``max(x, 0)``; its derivative at 0 is taken as 0."""
-    return e.relu(floating("relu", x))
-
-
-def tanh(x: Any) -> Any:
-    """The hyperbolic tangent."""
-    return e.tanh(arrayed(x))
-
-
-def sigmoid(x: Any) -> Any:
-    """``1 / (1 + exp(-x))``, without overflow."""
-    return special.expit(floating("sigmoid", x))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import ShapeError, UsageError
+from koubai.graph import value_of
 from koubai.nn import functional as F
 from koubai.nn import init
 from koubai.nn.init import Initializer
@@ -154,6 +155,8 @@ class Dropout(Module):
         root, path = self._place()
         steps = self.steps
         self.steps = steps + 1
+        if value_of(x) is not None and value_of(steps) is not None:
+            steps = value_of(steps)  # a plain number: plain inputs give plain outputs
         return x * dropout_mask(x, steps, key=key_of(root._seed, path, "dropout"), rate=self.p)
 
     def extra_repr(self) -> str:

@@ -71,7 +71,8 @@ class Owned(Tensor):
     def assign(self, array: Any) -> None:
         """Take new values: of the same shape, cast to this dtype, copied.
 
-        The tensor stays the same object, and results that were recorded before keep the old values.
+        The tensor stays the same object. The old array is not written in; but call `backward` on results
+        computed from it before the new values come in, since gradients are computed from the present ones.
 
         Raises
         ------

@@ -19,7 +19,9 @@ def _within(x: Any, *, low: float, high: float, ignore: int | None, what: str) -
         fits |= x == ignore
     if not np.all(fits):
         place = np.unravel_index(int(np.argmin(fits)), np.shape(x))
-        raise LabelError(f"{what} {np.asarray(x)[place]}{_where(tuple(map(int, place)))} is outside {low} to {high}")
+        fault = f"is outside {low} to {high}" if low < high else f"is not {low}"
+        other = "" if ignore is None else f" and not {ignore}"
+        raise LabelError(f"{what} {np.asarray(x)[place]}{_where(tuple(map(int, place)))} {fault}{other}")
     return x
 
 
@@ -43,7 +45,7 @@ within = register(Op(
     samples=lambda: [Sample((x,), {"low": -3, "high": 3, "ignore": None, "what": "value"})
                      for x in arrays((), (3,), (2, 3), (0, 2))],
     refuses=lambda: [Refusal((np.array([0, 1, 7]),), {"low": 0, "high": 6, "ignore": -1, "what": "label"},
-                             LabelError, "label 7 in row 2 is outside 0 to 6"),
+                             LabelError, "label 7 in row 2 is outside 0 to 6 and not -1"),
                      Refusal((np.array([[0.5, np.nan]]),),
                              {"low": 0, "high": 1, "ignore": None, "what": "target"}, LabelError, "at (0, 1)")],
 ))  # fmt: skip

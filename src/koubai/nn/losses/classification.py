@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import DTypeError, ShapeError, UsageError
+from koubai.nn.activate import log_softmax
 from koubai.nn.functional import floating
 from koubai.nn.losses.common import Reduction, factor, matched, reduced, total
 from koubai.ops import elementwise as e
@@ -30,7 +31,7 @@ def cross_entropy(
 ) -> Any:
     """Cross entropy of the softmax of logits: ``-log softmax(logits)[label]``.
 
-    Computed from the logits without overflow, as logsumexp(logits) - logits[label].
+    Computed from the logits by `log_softmax`, so that nothing overflows and no log of 0 is taken.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def cross_entropy(
     """
     logits = floating("cross_entropy", logits)
     axis = _class_axis("cross_entropy", logits)
-    log_p = logits - r.logsumexp(logits, axis=(axis,), keepdims=True)
+    log_p = log_softmax(logits, axis)
     labels = arrayed(labels)
     smoothing = _share(label_smoothing)
     if labels.shape == logits.shape and labels.dtype.kind == "f":
