@@ -12,6 +12,7 @@ import numpy as np
 from koubai.compile.loops import write_program
 from koubai.compile.native import NativeCode, NativeEmitter
 from koubai.compile.plan import Buffer, Plan, make_plan, native
+from koubai.compile.text import TextEmitter
 from koubai.graph import Node
 
 __all__ = ["Program"]
@@ -46,6 +47,12 @@ class Program:
         self.input_types = [x.type for x in inputs]
         self.output_buffers = _by_slot(self.plan, self.plan.outputs)
         self.offsets, self.arena_size = _layout(self.plan.temporaries)
+
+    def loops(self) -> str:
+        """The program's loops as readable text."""
+        emitter = TextEmitter()
+        write_program(self.plan, emitter)
+        return "\n".join(emitter.lines)
 
     def callbacks(self) -> list[str]:
         """The names of the ops that run in NumPy inside of the program."""

@@ -133,7 +133,7 @@ def conform(g: Any, x: Any) -> Any:
         g = np.asarray(g, x.dtype)[()]
     shape = x.shape
     if g.shape != shape:
-        g = summed_to(g, shape) if len(shape) <= g.ndim and g.size >= x.size else broadcast_to(g, shape=shape)
+        g = summed_to(g, shape) if _was_broadcast(shape, g.shape) else broadcast_to(g, shape=shape)
     dtype = x.dtype
     if g.dtype != dtype:
         if g.dtype.kind == "c" and dtype.kind != "c":
@@ -141,6 +141,11 @@ def conform(g: Any, x: Any) -> Any:
         if g.dtype != dtype:
             g = astype(g, dtype=dtype)
     return g
+
+
+def _was_broadcast(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether an array of `shape` may have been broadcast to the shape `to`; never to a smaller one."""
+    return len(shape) <= len(to) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(to)))
 
 
 def _add(found: dict[Node, Any], node: Node, g: Any) -> None:

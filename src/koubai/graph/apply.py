@@ -96,6 +96,8 @@ def apply(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         raise
     except (TypeError, ValueError, IndexError) as error:
         raise explained(op, inputs, params, error) from None
+    if type(value) is complex:  # what Python makes of 1j * np.float64(1)
+        value = np.complex128(value)
     if track:
         return new_node(kind, op, inputs, params, value, True)
     return constant(value, kind)

@@ -79,6 +79,14 @@ class Compiled:
             results = [constant(y, Tensor) for y in results]
         return traced.rebuild(results)
 
+    def loops(self) -> str:
+        """The loops of every program, as readable text."""
+        return "\n\n".join(traced.program.loops() for traced in self.programs.values())
+
+    def ir(self) -> str:
+        """The LLVM IR of every program, as it is handed to LLVM."""
+        return "\n\n".join(traced.program.ir for traced in self.programs.values())
+
     def __str__(self) -> str:
         return "\n\n".join(str(traced) for traced in self.programs.values()) or "not called yet, so not compiled"
 

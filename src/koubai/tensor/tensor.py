@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from koubai.diff import gradients
-from koubai.errors import DTypeError, ShapeError, TracingError, UsageError
+from koubai.errors import DTypeError, ShapeError, TracingError, UnsupportedError, UsageError
 from koubai.graph import Node, apply, constant, recording, to_text
 from koubai.graph.apply import new_node
 from koubai.graph.op import Op
@@ -234,7 +234,7 @@ class Tensor(Node):
     # Mutation is refused: a recorded value may be needed by a gradient.
 
     def __setitem__(self, index: object, value: object) -> None:
-        raise UsageError(
+        raise UnsupportedError(
             "a tensor cannot be assigned to in place, since gradients may need its old value; write "
             "t = t.at[i].set(v), or t.at[i].add(v) to add"
         )

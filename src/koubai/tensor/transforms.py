@@ -235,6 +235,8 @@ def _scalar(call: _Call) -> Any:
         raise ShapeError(
             f"grad: the output has shape {y.shape}, expected one element; reduce it (sum, mean) or use kb.jacobian"
         )
+    if y.dtype.kind == "b":
+        raise DTypeError("grad: the output is a truth value, which has no gradient; return a floating-point number")
     if y.dtype.kind == "c":
         raise DTypeError(
             "grad: the output is complex, so it has no single gradient; take .real, .imag or abs of it, "

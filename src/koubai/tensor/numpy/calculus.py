@@ -1,16 +1,27 @@
-"""NumPy's differences, integrals and interpolation."""
+"""NumPy's differences, integrals, interpolation, polynomials and correlations."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from koubai.errors import UsageError
-from koubai.ops import elementwise as e
-from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, like_numpy, one_axis
-from koubai.tensor.numpy.join import concatenate
+import numpy as np
 
-__all__ = ["diff"]
+from koubai.errors import ShapeError, UsageError
+from koubai.graph import Node
+from koubai.ops import elementwise as e
+from koubai.ops import reduce as r
+from koubai.ops import shape as s
+from koubai.tensor.numpy.arguments import arrayed, axes, concrete, like_numpy, one_axis, operand
+from koubai.tensor.numpy.index import take
+from koubai.tensor.numpy.join import concatenate, stack
+from koubai.tensor.numpy.products import convolve, matmul
+from koubai.tensor.numpy.reduce import average
+from koubai.tensor.numpy.shape import atleast_1d, atleast_2d, ravel
+
+__all__ = [
+    "bincount", "corrcoef", "cov", "diff", "ediff1d", "gradient", "interp", "polyadd", "polyder", "polyint", "polymul",
+    "polysub", "polyval", "trapezoid", "trapz",
+]  # fmt: skip
 
 
 def part(a: Any, axis: int, start: int | None, stop: int | None, step: int | None = None) -> Any:
@@ -25,12 +36,226 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if n < 0:
         raise UsageError(f"diff: expected n of at least 0, got {n}")
     axis = one_axis("diff", axis, a.ndim)
-    ends = [prepend, a, append]
     if prepend is not None or append is not None:
         shape = (*a.shape[:axis], 1, *a.shape[axis + 1 :])
-        full = [arrayed(x) for x in ends if x is not None]
-        a = concatenate([s.broadcast_to(x, shape=shape) if x.ndim == 0 else x for x in full], axis)
+        parts = [arrayed(x) for x in (prepend, a, append) if x is not None]
+        a = concatenate([s.broadcast_to(x, shape=shape) if x.ndim == 0 else x for x in parts], axis)
     for _ in range(n):
         later, earlier = part(a, axis, 1, None), part(a, axis, None, -1)
         a = e.not_equal(later, earlier) if a.dtype.kind == "b" else later - earlier
     return a
+
+
+@like_numpy
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """The differences of neighbours in the flattened array, with more at the ends. As `numpy.ediff1d`."""
+    parts = [ravel(x) for x in (to_begin,) if x is not None]
+    parts.append(diff(ravel(ary)))
+    parts += [ravel(x) for x in (to_end,) if x is not None]
+    return concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+@like_numpy
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """Central differences inside, one-sided ones at the ends, along each axis. As `numpy.gradient`."""
+    f = arrayed(f)
+    over = axes("gradient", axis, f.ndim) if axis is None or not isinstance(axis, (tuple, list)) else tuple(
+        one_axis("gradient", k, f.ndim) for k in axis
+    )  # fmt: skip
+    if edge_order not in (1, 2):
+        raise UsageError(f"gradient: expected edge_order 1 or 2, got {edge_order}")
+    if len(varargs) not in (0, 1, len(over)):
+        raise UsageError(f"gradient: expected no spacing, one, or {len(over)}, got {len(varargs)}")
+    spacings = [arrayed(x) for x in varargs] or [arrayed(1.0)]
+    spacings = spacings * len(over) if len(spacings) == 1 else spacings
+    found = tuple(_slope(f, h, k, edge_order) for k, h in zip(over, spacings))
+    return found[0] if len(found) == 1 else found
+
+
+def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
+    n = f.shape[axis]
+    if n < edge_order + 1:
+        raise ShapeError(f"gradient: axis {axis} needs at least {edge_order + 1} elements, got {n}")
+    if h.ndim == 0:
+        steps = s.broadcast_to(h, shape=(n - 1,))
+    elif tuple(h.shape) == (n,):
+        steps = diff(h)
+    else:
+        raise ShapeError(f"gradient: expected a number or {n} coordinates along axis {axis}, got {tuple(h.shape)}")
+    steps = s.reshape(steps, shape=(n - 1,) + (1,) * (f.ndim - axis - 1))
+    rise = diff(f, axis=axis)
+    slopes = rise / steps
+    left, right = part(slopes, axis, None, -1), part(slopes, axis, 1, None)
+    before, after = steps[:-1], steps[1:]
+    inside = (left * after + right * before) / (before + after)
+    first, last = part(slopes, axis, 0, 1), part(slopes, axis, -1, None)
+    if edge_order == 2:
+        a, b = steps[:1], steps[1:2]
+        first = first + (first - part(slopes, axis, 1, 2)) * a / (a + b)
+        a, b = steps[-1:], steps[-2:-1]
+        last = last + (last - part(slopes, axis, -2, -1)) * a / (a + b)
+    return concatenate([first, inside, last], axis)
+
+
+@like_numpy
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """The integral of y over x by the trapezoidal rule. As `numpy.trapezoid`."""
+    y = arrayed(y)
+    axis = one_axis("trapezoid", axis, y.ndim)
+    widths: Any = operand(dx)
+    if x is not None:
+        x = arrayed(x)
+        widths = diff(x) if x.ndim == 1 else diff(x, axis=axis)
+        if x.ndim == 1:
+            widths = s.reshape(widths, shape=(widths.shape[0],) + (1,) * (y.ndim - axis - 1))
+    middle = 0.5 * (part(y, axis, 1, None) + part(y, axis, None, -1))
+    return r.sum(widths * middle, axis=(axis,), keepdims=False)
+
+
+trapz = trapezoid
+
+
+@like_numpy
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """Linear interpolation through the points (xp, fp), differentiable in all three. As `numpy.interp`."""
+    x, xp, fp = arrayed(x), arrayed(xp), arrayed(fp)
+    if xp.ndim != 1 or tuple(fp.shape) != tuple(xp.shape) or xp.shape[0] == 0:
+        raise ShapeError(f"interp: expected xp and fp of one shape (n,), got {tuple(xp.shape)} and {tuple(fp.shape)}")
+    if period is not None:
+        x, xp = e.remainder(x, period), e.remainder(xp, period)
+        order = np.argsort(concrete("interp", xp))
+        xp, fp = take(xp, order), take(fp, order)
+        xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = concatenate([fp[-1:], fp, fp[:1]])
+        left = right = None
+    n = xp.shape[0]
+    if n == 1:
+        y = s.broadcast_to(fp, shape=tuple(x.shape) or (1,)).reshape(tuple(x.shape))
+    else:
+        interval = np.searchsorted(concrete("interp", xp), concrete("interp", x), side="right") - 1
+        interval = np.clip(interval, 0, n - 2)
+        x0, x1, f0, f1 = take(xp, interval), take(xp, interval + 1), take(fp, interval), take(fp, interval + 1)
+        y = f0 + (f1 - f0) * (x - x0) / (x1 - x0)
+    y = e.where(x < xp[0], fp[0] if left is None else left, y)
+    return e.where(x > xp[-1], fp[-1] if right is None else right, y)
+
+
+@like_numpy
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each number occurs, or the sum of its weights, which receive gradients. As `numpy.bincount`."""
+    from koubai.ops import index as i
+    from koubai.tensor.numpy.arguments import plain
+
+    places = np.asarray(concrete("bincount", x))
+    if not isinstance(weights, Node):
+        return plain(np.bincount(places, weights, minlength))
+    length = max(int(places.max(initial=-1)) + 1, minlength)
+    return i.scatter(s.astype(weights, dtype=np.dtype(float)), places, pattern=(i.Slot(0),), shape=(length,))
+
+
+# Polynomials, the highest power first.
+
+
+@like_numpy
+def polyval(p: Any, x: Any) -> Any:
+    """The polynomial with coefficients p at x, by Horner's scheme. As `numpy.polyval`."""
+    p, x = arrayed(p), operand(x)
+    y = 0.0 * x
+    for k in range(p.shape[0]):
+        y = y * x + p[k]
+    return y
+
+
+def _sum_of(a1: Any, a2: Any, sign: float) -> Any:
+    a, b = atleast_1d(arrayed(a1), arrayed(a2))
+    n = max(a.shape[0], b.shape[0])
+    a, b = (s.pad(x, width=((n - x.shape[0], 0),)) for x in (a, b))
+    return a + b if sign > 0 else a - b
+
+
+@like_numpy
+def polyadd(a1: Any, a2: Any) -> Any:
+    """The coefficients of a sum of polynomials. As `numpy.polyadd`."""
+    return _sum_of(a1, a2, 1)
+
+
+@like_numpy
+def polysub(a1: Any, a2: Any) -> Any:
+    """The coefficients of a difference of polynomials. As `numpy.polysub`."""
+    return _sum_of(a1, a2, -1)
+
+
+@like_numpy
+def polymul(a1: Any, a2: Any) -> Any:
+    """The coefficients of a product of polynomials. As `numpy.polymul`."""
+    return convolve(*atleast_1d(arrayed(a1), arrayed(a2)))
+
+
+@like_numpy
+def polyder(p: Any, m: int = 1) -> Any:
+    """The coefficients of the m-th derivative. As `numpy.polyder`."""
+    p = arrayed(p)
+    for _ in range(m):
+        p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
+    return p
+
+
+@like_numpy
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """The coefficients of the m-th antiderivative, with constants k. As `numpy.polyint`."""
+    p = arrayed(p)
+    constants = np.zeros(m) if k is None else k
+    for j in range(m):
+        c = constants if m == 1 and np.ndim(concrete("polyint", constants)) == 0 else constants[j]
+        p = concatenate([p / np.arange(p.shape[0], 0, -1), s.reshape(arrayed(c), shape=(1,))])
+    return p
+
+
+# Covariance and correlation.
+
+
+@like_numpy
+def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
+        aweights: Any = None, *, dtype: Any = None) -> Any:  # fmt: skip
+    """The covariance matrix of the rows. As `numpy.cov`."""
+    x = _rows_of(m, rowvar)
+    if y is not None:
+        x = concatenate([x, _rows_of(y, rowvar)], 0)
+    if dtype is not None:
+        x = s.astype(x, dtype=np.dtype(dtype))
+    ddof = (0 if bias else 1) if ddof is None else ddof
+    weights = None
+    for w in (fweights, aweights):
+        if w is not None:
+            weights = arrayed(w) if weights is None else weights * arrayed(w)
+    if weights is None:
+        total: Any = float(x.shape[1])
+        factor: Any = max(total - ddof, 0.0)
+        weighted = x - r.sum(x, axis=(1,), keepdims=True) / total
+        centered = weighted
+    else:
+        total = r.sum(weights, axis=(0,), keepdims=False)
+        second = total if aweights is None else r.sum(weights * arrayed(aweights), axis=(0,), keepdims=False) / total
+        factor = total - ddof * second
+        centered = x - s.reshape(average(x, 1, weights), shape=(x.shape[0], 1))
+        weighted = centered * weights
+    c = matmul(weighted, e.conjugate(s.transpose(centered, axes=(1, 0)))) / factor
+    return s.reshape(c, shape=tuple(n for n in c.shape if n != 1))
+
+
+def _rows_of(m: Any, rowvar: bool) -> Any:
+    m = arrayed(m)
+    x = atleast_2d(m)
+    if x.dtype.kind not in "fc":
+        x = s.astype(x, dtype=np.dtype(float))
+    return s.transpose(x, axes=(1, 0)) if not rowvar and m.ndim != 1 else x
+
+
+@like_numpy
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """The correlation matrix of the rows. As `numpy.corrcoef`, but values are not clipped to [-1, 1]."""
+    c = cov(x, y, rowvar, dtype=dtype)
+    if c.ndim == 0:
+        return c / c
+    deviation = e.sqrt(e.real(stack([c[k, k] for k in range(c.shape[0])])))
+    return c / s.reshape(deviation, shape=(c.shape[0], 1)) / deviation

@@ -14,7 +14,7 @@ from koubai.tensor.numpy.shape import astype, atleast_1d, atleast_2d, atleast_3d
 
 __all__ = [
     "append", "array_split", "block", "column_stack", "concat", "concatenate", "delete", "dsplit", "dstack",
-    "hsplit", "hstack", "insert", "split", "stack", "trim_zeros", "unstack", "vsplit", "vstack",
+    "hsplit", "hstack", "insert", "row_stack", "split", "stack", "trim_zeros", "unstack", "vsplit", "vstack",
 ]  # fmt: skip
 
 
@@ -71,6 +71,9 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
 def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     """Joined on top of each other: along axis 0, vectors as rows. As `numpy.vstack`."""
     return concatenate([atleast_2d(x) for x in _sequence("vstack", tup)], 0, dtype=dtype)
+
+
+row_stack = vstack
 
 
 @like_numpy

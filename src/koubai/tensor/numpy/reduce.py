@@ -260,7 +260,7 @@ def cumulative_prod(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any 
 # NaN-blind forms: NaN is replaced by a number that does not matter, and receives no gradient.
 
 
-def _known(a: Any) -> tuple[Any, Any]:
+def known_places(a: Any) -> tuple[Any, Any]:
     """The array and where it is a number."""
     a = arrayed(a)
     return a, e.logical_not(e.isnan(a))
@@ -274,7 +274,7 @@ def _both(where: Any, known: Any) -> Any:
 def nansum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None,
            where: Any = None) -> Any:  # fmt: skip
     """As `sum`, taking NaN as 0; NaN receives no gradient. As `numpy.nansum`."""
-    a, known = _known(a)
+    a, known = known_places(a)
     return sum(e.where(known, a, 0), axis, dtype, out, keepdims, initial, where)
 
 
@@ -282,7 +282,7 @@ def nansum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdim
 def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None,
             where: Any = None) -> Any:  # fmt: skip
     """As `prod`, taking NaN as 1; NaN receives no gradient. As `numpy.nanprod`."""
-    a, known = _known(a)
+    a, known = known_places(a)
     return prod(e.where(known, a, 1), axis, dtype, out, keepdims, initial, where)
 
 
@@ -290,7 +290,7 @@ def nanprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdi
 def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, *,
             where: Any = None) -> Any:  # fmt: skip
     """The mean of what is not NaN. As `numpy.nanmean`."""
-    a, known = _known(a)
+    a, known = known_places(a)
     return mean(a, axis, dtype, out, keepdims, where=_both(where, known))
 
 
@@ -298,7 +298,7 @@ def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdi
 def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False, *,
            where: Any = None, mean: Any = None, correction: Any = None) -> Any:  # fmt: skip
     """The variance of what is not NaN. As `numpy.nanvar`."""
-    a, known = _known(a)
+    a, known = known_places(a)
     return var(a, axis, dtype, out, ddof, keepdims, where=_both(where, known), mean=mean, correction=correction)
 
 
@@ -310,7 +310,7 @@ def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: f
 
 
 def _nan_extremum(op: Any, worst: float, a: Any, axis: Any, keepdims: bool) -> Any:
-    a, known = _known(a)
+    a, known = known_places(a)
     over, keepdims = axes("nanmax" if worst < 0 else "nanmin", axis, a.ndim), builtins.bool(keepdims)
     y = op(e.where(known, a, worst), axis=over, keepdims=keepdims)
     return e.where(r.any(known, axis=over, keepdims=keepdims), y, np.nan)
@@ -335,26 +335,26 @@ def nanmin(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, in
 @like_numpy
 def nanargmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
     """Where the largest element that is not NaN stands; no gradient. As `numpy.nanargmax`."""
-    a, known = _known(a)
+    a, known = known_places(a)
     return argmax(e.where(known, a, -np.inf), axis, out, keepdims=keepdims)
 
 
 @like_numpy
 def nanargmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
     """Where the smallest element that is not NaN stands; no gradient. As `numpy.nanargmin`."""
-    a, known = _known(a)
+    a, known = known_places(a)
     return argmin(e.where(known, a, np.inf), axis, out, keepdims=keepdims)
 
 
 @like_numpy
 def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """As `cumsum`, taking NaN as 0. As `numpy.nancumsum`."""
-    a, known = _known(a)
+    a, known = known_places(a)
     return cumsum(e.where(known, a, 0), axis, dtype, out)
 
 
 @like_numpy
 def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """As `cumprod`, taking NaN as 1. As `numpy.nancumprod`."""
-    a, known = _known(a)
+    a, known = known_places(a)
     return cumprod(e.where(known, a, 1), axis, dtype, out)
