@@ -130,7 +130,7 @@ def conform(g: Any, x: Any) -> Any:
     Sums over the axes along which the input was broadcast, takes the real part for a real input, casts.
     """
     if not isinstance(g, (Node, np.ndarray, np.generic)):
-        g = np.asarray(g, x.dtype)[()]
+        g = np.asarray(g)[()]
     shape = x.shape
     if g.shape != shape:
         g = summed_to(g, shape) if _was_broadcast(shape, g.shape) else broadcast_to(g, shape=shape)

@@ -179,7 +179,7 @@ def stacked(x: Any, batched: bool, size: int) -> Any:
 def arrays(*shapes: tuple[int, ...], low: float = -2.0, high: float = 2.0, seed: int = 0) -> tuple[Any, ...]:
     """Arrays of the given shapes, uniform between `low` and `high`, the same at every call."""
     rng = np.random.default_rng(seed)
-    return tuple(rng.uniform(low, high, shape) for shape in shapes)
+    return tuple(np.asarray(rng.uniform(low, high, shape))[()] for shape in shapes)
 
 
 def unary(low: float = -2.0, high: float = 2.0, *, complex: bool = True) -> Callable[[], list[Sample]]:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from koubai.graph import Sample, Words
-from koubai.ops.lowering import Scalar
 from koubai.ops.define import Through, arrays, binary, conjugated, elementwise, predicate, unary
+from koubai.ops.lowering import Scalar
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
