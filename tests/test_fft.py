@@ -24,7 +24,8 @@ CASES: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
       for norm in (None, "ortho", "forward")],
     *[(name, (4, 3), {"axis": 0, "n": n}) for name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
       for n in (2, 3, 5, 6, 8)],
-    *[(name, (4, 5), {"norm": norm}) for name in ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")
+    *[(name, (4, 5), {"norm": norm})
+      for name in ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")
       for norm in (None, "ortho", "forward")],
     *[(name, (3, 4, 5), {"s": (6, 3), "axes": (0, 2)})
       for name in ("fft2", "ifft2", "rfft2", "irfft2", "fftn", "ifftn", "rfftn", "irfftn")],

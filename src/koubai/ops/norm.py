@@ -1,0 +1,72 @@
+"""The p-norm of vectors, with gradient zero at the zero vector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from koubai.graph import Op, Sample, Type, Words, register
+from koubai.ops.define import arrays, conjugated, dtype_by_example
+from koubai.ops.elementwise import absolute, real, sign, where
+from koubai.ops.reduce import reduced_shape, restored
+from koubai.ops.reduce import sum as total
+
+__all__ = ["norm"]
+
+Axes = tuple[int, ...]
+
+
+def _forward(x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
+    size = np.abs(x)
+    if size.dtype.kind not in "fc":
+        size = size.astype(np.float64)
+    if ord == 2:
+        return np.sqrt(np.sum(size * size, axis=axis, keepdims=keepdims))
+    with np.errstate(divide="ignore"):
+        return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+
+
+def _infer(x: Type, *, ord: float, axis: Axes, keepdims: bool) -> Type:
+    dtype = dtype_by_example("norm", lambda v: _forward(v, ord=ord, axis=(0,), keepdims=False), [np.ones(1, x.dtype)])
+    return Type(reduced_shape(x.shape, axis, keepdims), dtype)
+
+
+def _slope(y: Any, x: Any, ord: float, axis: Axes) -> Any:
+    """dy/dx: x/y for p = 2, and sign(x) (|x|/y)^(p-1); zero where y is, and for p < 1 where x is."""
+    y = restored(y, x.shape, axis)
+    y = where(y == 0, np.inf, y)
+    if ord == 2:
+        return x / y
+    share = absolute(x) / y
+    return sign(x) * where(share == 0, 0.0, where(share == 0, 1.0, share) ** (ord - 1.0))
+
+
+def _vjp(g: Any, y: Any, x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
+    return restored(g, x.shape, axis) * _slope(y, x, ord, axis)
+
+
+def _jvp(t: Any, y: Any, x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
+    change = conjugated(_slope(y, x, ord, axis)) * t
+    return total(real(change) if change.dtype.kind == "c" else change, axis=axis, keepdims=keepdims)
+
+
+def _batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
+    return op(x, ord=ord, axis=tuple(i + 1 for i in axis), keepdims=keepdims)
+
+
+def _samples() -> list[Sample]:
+    a, b = arrays((2, 3), (2, 3), low=0.3)
+    found = [Sample((a,), {"ord": p, "axis": (1,), "keepdims": False}) for p in (2, 3, 2.5, 0.5, -1.0)]
+    found.append(Sample((a,), {"ord": 2, "axis": (0, 1), "keepdims": True}))
+    return [*found, *(Sample((a - 1j * b,), {"ord": p, "axis": (0,), "keepdims": False}) for p in (2, 3.0))]
+
+
+norm = register(Op(
+    "norm", _forward, _infer, vjp=(_vjp,), jvp=(_jvp,), batch=_batch,
+    words=Words("y = (sum of |x|^p over the axes)^(1/p)", "dy/dx = sign x (|x|/y)^(p-1), for p = 2: x/y",
+                "The p-norm; at the zero vector, where it has no derivative, the gradient is taken as zero.",
+                "p ノルム。微分できない零ベクトルでは勾配を0とする。"),
+    samples=_samples,
+))  # fmt: skip
