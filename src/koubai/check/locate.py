@@ -11,7 +11,7 @@ import numpy as np
 from koubai.check.problem import Problem
 from koubai.errors import KoubaiError
 from koubai.graph import Node, constant, topological
-from koubai.ops.structure import bind, output
+from koubai.ops.structure import bind, output, outputs_of
 from koubai.tensor import Tensor
 from koubai.tensor.function import layer_of
 
@@ -48,7 +48,8 @@ def _alone(node: Any) -> Problem | None:
         given = list(values)
         for i, x in zip(active, xs):
             given[i] = x
-        return node.op(*given, **node.params)
+        result = node.op(*given, **node.params)
+        return outputs_of(result) if isinstance(node.value, tuple) else result
 
     place = node.where()
     source = f" ({os.path.basename(place)})" if place else ""

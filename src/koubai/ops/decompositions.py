@@ -20,8 +20,23 @@ from koubai.ops.elementwise import imag, real
 from koubai.ops.linalg import solve, well_conditioned
 from koubai.ops.matmul import adjoint, matmul
 from koubai.ops.matrices import (
-    MatrixError, as_diagonal, at_least_matrix, column, diagonal, folded, gap_inverses, matrix_batch, matrix_dtype,
-    mirrored, part, real_dtype, row, safe_inverse, sandwich, square, triangle,
+    MatrixError,
+    as_diagonal,
+    at_least_matrix,
+    column,
+    diagonal,
+    folded,
+    gap_inverses,
+    matrix_batch,
+    matrix_dtype,
+    mirrored,
+    part,
+    real_dtype,
+    row,
+    safe_inverse,
+    sandwich,
+    square,
+    triangle,
 )  # fmt: skip
 from koubai.ops.shape import concatenate
 from koubai.ops.structure import outputs_of
@@ -57,7 +72,8 @@ def _eigh_jvp(t: Any, y: Any, x: Any, *, lower: bool) -> tuple[Any, Any]:
 eigh = register(Op(
     "eigh", lambda x, *, lower: tuple(np.linalg.eigh(x, "L" if lower else "U")), _eigh_infer,
     vjp=(_eigh_vjp,), jvp=(_eigh_jvp,), batch=matrix_batch,
-    words=Words("A = V diag(w) V^T", "dE/dA = V (diag(g_w) + F o V^T G_v) V^T, F_ij = 1/(w_j - w_i), folded to the triangle read",
+    words=Words("A = V diag(w) V^T",
+                "dE/dA = V (diag(g_w) + F o V^T G_v) V^T, F_ij = 1/(w_j - w_i), folded to the triangle read",
                 "Eigenvalues and eigenvectors of a symmetric matrix; only one triangle is read, so it receives "
                 "all of the gradient.",
                 "対称行列の固有値と固有ベクトル。片方の三角部分だけを読むので、勾配もそこに入る。"),

@@ -35,7 +35,9 @@ def matrix_dtype(name: str, *types: Type) -> np.dtype[Any]:
     """The dtype of the result: float32, float64 or the complex ones; integers count as float64."""
     for t in types:
         if t.dtype.kind not in "biufc" or t.dtype.char in "egG":
-            raise DTypeError(f"{name}: expected numbers in single or double precision, got {t.dtype}; convert with astype")
+            raise DTypeError(
+                f"{name}: expected numbers in single or double precision, got {t.dtype}; convert with astype"
+            )
     return np.result_type(*(t.dtype if t.dtype.kind in "fc" else np.dtype(np.float64) for t in types))
 
 
@@ -127,9 +129,9 @@ def folded(g: Any, lower: bool) -> Any:
 
 
 def _threshold(values: Any) -> Any:
-    """How far apart two of these may be by rounding alone; one number a stack."""
+    """How far apart two equal ones may be by rounding: 32 units of their sum; one number a stack."""
     scale = total(absolute(values), axis=(values.ndim - 1,), keepdims=True)
-    return scale * float(np.finfo(values.dtype).eps)
+    return scale * (32 * float(np.finfo(values.dtype).eps))
 
 
 def gap_inverses(w: Any) -> Any:

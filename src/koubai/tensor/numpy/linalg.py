@@ -33,22 +33,34 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from koubai.errors import TracingError, UnsupportedError, UsageError
-from koubai.graph import Node, value_of
-from koubai.ops import decompositions as d
+from koubai.errors import UsageError
+from koubai.graph import value_of
 from koubai.ops import elementwise as e
 from koubai.ops import linalg as lin
 from koubai.ops import reduce as r
 from koubai.ops import shape as s
-from koubai.ops.define import conjugated
 from koubai.ops.diagonals import diagonal_of
 from koubai.ops.index import getitem
 from koubai.ops.matmul import adjoint, swapped
 from koubai.ops.matmul import matmul as multiply
-from koubai.ops.matrices import MatrixError, at_least_matrix, mirrored, real_dtype
+from koubai.ops.matrices import MatrixError, at_least_matrix, mirrored
 from koubai.ops.structure import outputs_of
 from koubai.tensor.numpy import products
 from koubai.tensor.numpy.arguments import arrayed, refuse
+from koubai.tensor.numpy.decompositions import (
+    EighResult,
+    EigResult,
+    QRResult,
+    SVDResult,
+    eig,
+    eigh,
+    eigvals,
+    eigvalsh,
+    matrix,
+    qr,
+    svd,
+    svdvals,
+)  # fmt: skip
 from koubai.tensor.numpy.norms import matrix_norm, norm, vector_norm
 from koubai.tensor.numpy.products import matmul, outer, tensordot, vecdot
 
@@ -60,35 +72,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-class EigResult(NamedTuple):
-    """What `eig` returns."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
-class EighResult(NamedTuple):
-    """What `eigh` returns."""
-
-    eigenvalues: Any
-    eigenvectors: Any
-
-
-class QRResult(NamedTuple):
-    """What `qr` returns."""
-
-    Q: Any
-    R: Any
-
-
-class SVDResult(NamedTuple):
-    """What `svd` returns."""
-
-    U: Any
-    S: Any
-    Vh: Any
-
-
 class SlogdetResult(NamedTuple):
     """What `slogdet` returns."""
 
@@ -96,19 +79,12 @@ class SlogdetResult(NamedTuple):
     logabsdet: Any
 
 
-def _matrix(name: str, a: Any) -> Any:
-    """An array with at least two axes, of floating-point or complex numbers."""
-    a = arrayed(a)
-    at_least_matrix(name, a)
-    return s.astype(a, dtype=np.dtype(np.float64)) if a.dtype.kind in "biu" else a
-
-
 # Inverses and linear systems
 
 
 def inv(a: Any) -> Any:
     """Inverse of square matrices. Gradient of Y = A^-1: -Y^H G Y^H. As `numpy.linalg.inv`."""
-    return lin.inv(_matrix("inv", a))
+    return lin.inv(matrix("inv", a))
 
 
 def pinv(a: Any, rcond: float | None = None, hermitian: bool = False, *, rtol: float | None = None) -> Any:
@@ -123,7 +99,7 @@ def pinv(a: Any, rcond: float | None = None, hermitian: bool = False, *, rtol: f
     hermitian : bool
         Read the lower triangle only.
     """
-    x = _matrix("pinv", a)
+    x = matrix("pinv", a)
     if rcond is not None and rtol is not None:
         raise UsageError("pinv: give rcond or rtol, not both")
     cutoff = rcond if rcond is not None else rtol
@@ -135,7 +111,7 @@ def solve(a: Any, b: Any) -> Any:
 
     Gradients: solve(a^H, g) for b, and minus that times x^H for a.
     """
-    a, b = _matrix("solve", a), arrayed(b)
+    a, b = matrix("solve", a), arrayed(b)
     if b.ndim == 0:
         raise MatrixError("solve: expected a right side with at least one axis, got a number")
     if b.ndim > 1:
@@ -153,7 +129,9 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     shape = tuple(a.shape[b.ndim :])
     n = prod(shape)
     if prod(a.shape) != n * n:
-        raise MatrixError(f"tensorsolve: expected an array that is square as a matrix, got shape {a.shape} for b {b.shape}")
+        raise MatrixError(
+            f"tensorsolve: expected an array that is square as a matrix, got shape {a.shape} for b {b.shape}"
+        )
     return s.reshape(solve(s.reshape(a, shape=(n, n)), s.reshape(b, shape=(n,))), shape=shape)
 
 
@@ -175,9 +153,11 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> tuple[Any, Any, Any, An
         x = pinv(a) b and the residuals are differentiable at constant rank. Under tracing, where the rank is not
         known, the residuals' shape is the one for full rank.
     """
-    a, b = _matrix("lstsq", a), arrayed(b)
+    a, b = matrix("lstsq", a), arrayed(b)
     if a.ndim != 2 or b.ndim not in (1, 2) or b.shape[0] != a.shape[0]:
-        raise MatrixError(f"lstsq: expected a of shape (m, n) and b of shape (m,) or (m, k), got {a.shape} and {b.shape}")
+        raise MatrixError(
+            f"lstsq: expected a of shape (m, n) and b of shape (m,) or (m, k), got {a.shape} and {b.shape}"
+        )
     m, n = a.shape
     cutoff = float(np.finfo(a.dtype).eps) * max(m, n) if rcond is None else max(float(rcond), 0.0)
     x = matmul(lin.pinv(a, rcond=cutoff), b)
@@ -211,7 +191,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     x = arrayed(A)
     if x.ndim < 2:
         return r.any(x != 0, axis=tuple(range(x.ndim)), keepdims=False) * 1
-    x = _matrix("matrix_rank", x)
+    x = matrix("matrix_rank", x)
     sizes = svdvals(mirrored(x, True) if hermitian else x)
     if tol is None:
         relative = max(x.shape[-2:]) * float(np.finfo(sizes.dtype).eps) if rtol is None else arrayed(rtol)
@@ -227,7 +207,7 @@ def det(a: Any) -> Any:
 
     Its gradient is the matrix of cofactors, right for singular matrices too.
     """
-    return lin.det(_matrix("det", a))
+    return lin.det(matrix("det", a))
 
 
 def slogdet(a: Any) -> SlogdetResult:
@@ -235,7 +215,7 @@ def slogdet(a: Any) -> SlogdetResult:
 
     The gradient of the logarithm is A^-H; the sign of a real determinant has none.
     """
-    return SlogdetResult(*outputs_of(lin.slogdet(_matrix("slogdet", a))))
+    return SlogdetResult(*outputs_of(lin.slogdet(matrix("slogdet", a))))
 
 
 # Decompositions
@@ -246,117 +226,8 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
 
     Only that triangle of a is read, so that it receives the gradient; rule of Murray (2016).
     """
-    x = _matrix("cholesky", a)
+    x = matrix("cholesky", a)
     return adjoint(lin.cholesky(adjoint(x))) if upper else lin.cholesky(x)
-
-
-def _lower(name: str, UPLO: str) -> bool:
-    if str(UPLO).upper() not in ("L", "U"):
-        raise UsageError(f'{name}: expected UPLO to be "L" or "U", got {UPLO!r}')
-    return str(UPLO).upper() == "L"
-
-
-def eigh(a: Any, UPLO: str = "L") -> EighResult:
-    """Eigenvalues in ascending order and eigenvectors of Hermitian matrices. As `numpy.linalg.eigh`.
-
-    Only the triangle UPLO is read, so that it receives the gradient. See the head of this module for repeated
-    eigenvalues and for the vectors' signs and phases. Rule: Giles (2008), section 3.1.
-
-    Examples
-    --------
-    >>> import koubai as kb
-    >>> kb.grad(lambda a: kb.numpy.linalg.eigh(a).eigenvalues.max())(np.diag([1.0, 2.0]))
-    array([[0., 0.],
-           [0., 1.]])
-    """
-    return EighResult(*outputs_of(d.eigh(_matrix("eigh", a), lower=_lower("eigh", UPLO))))
-
-
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    """Eigenvalues of Hermitian matrices in ascending order. As `numpy.linalg.eigvalsh`."""
-    a = _matrix("eigvalsh", a)
-    lower = _lower("eigvalsh", UPLO)
-    return eigh(a, UPLO).eigenvalues if isinstance(a, Node) else np.linalg.eigvalsh(a, "L" if lower else "U")
-
-
-def eig(a: Any) -> EigResult:
-    """Eigenvalues and eigenvectors of square matrices. As `numpy.linalg.eig`.
-
-    They are real where all eigenvalues of real matrices are; under tracing, where that is not known, they are
-    complex. See the head of this module for the vectors' phases. Rule: Giles (2008), section 3.1.
-    """
-    x = _matrix("eig", a)
-    w, v = outputs_of(d.eig(x))
-    known = value_of(w)
-    if x.dtype.kind == "c" or known is None or np.any(known.imag):
-        return EigResult(w, v)
-    return EigResult(e.real(w), e.real(v))
-
-
-def eigvals(a: Any) -> Any:
-    """Eigenvalues of square matrices. As `numpy.linalg.eigvals`; see `eig`."""
-    a = _matrix("eigvals", a)
-    return eig(a).eigenvalues if isinstance(a, Node) else np.linalg.eigvals(a)
-
-
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
-    """Singular value decomposition a = U diag(S) Vh. As `numpy.linalg.svd`.
-
-    Columns of U and V beyond the smaller side of a (full_matrices=True) complete a basis in a way that is not
-    unique: functions of the space that they span have the right gradient. See the head of this module for
-    repeated singular values and for the vectors' signs and phases.
-
-    Parameters
-    ----------
-    hermitian : bool
-        Read the lower triangle only.
-
-    Examples
-    --------
-    >>> import koubai as kb
-    >>> kb.grad(lambda a: kb.numpy.linalg.svd(a).S[0])(np.diag([3.0, 2.0]))
-    array([[1., 0.],
-           [0., 0.]])
-    """
-    a = _matrix("svd", a)
-    if hermitian:
-        a = mirrored(a, True)
-    if not compute_uv:
-        return svdvals(a)
-    return SVDResult(*outputs_of(d.svd(a, full=bool(full_matrices))))
-
-
-def svdvals(x: Any, /) -> Any:
-    """Singular values in descending order. As `numpy.linalg.svdvals`."""
-    x = _matrix("svdvals", x)
-    return outputs_of(d.svd(x, full=False))[1] if isinstance(x, Node) else np.linalg.svd(x, compute_uv=False)
-
-
-def qr(a: Any, mode: str = "reduced") -> Any:
-    """a = Q R with orthonormal columns and an upper triangle. As `numpy.linalg.qr`.
-
-    The first min(rows, columns) columns of a must be independent (LinAlgError from the gradient otherwise). With
-    mode="complete" the further columns of Q are not unique: functions of the space that they span have the
-    right gradient. Rule: Walter and Lehmann (2010).
-
-    Parameters
-    ----------
-    mode : {"reduced", "complete", "r"}
-    """
-    if mode not in ("reduced", "complete", "r"):
-        if mode == "raw":
-            raise UnsupportedError('qr: mode "raw" is LAPACK\'s inner form and has no gradient; use "reduced"')
-        raise UsageError(f'qr: expected mode to be "reduced", "complete" or "r", got {mode!r}')
-    a = _matrix("qr", a)
-    m, n = a.shape[-2:]
-    if m >= n:
-        q, right = outputs_of(d.qr(a, full=mode == "complete"))
-    else:
-        # The first m columns determine Q; the others are only seen from there.
-        q, first = outputs_of(d.qr(getitem(a, pattern=(Ellipsis, slice(m))), full=False))
-        others = getitem(a, pattern=(Ellipsis, slice(m, None)))
-        right = s.concatenate(first, multiply(adjoint(q), others), axis=a.ndim - 1)
-    return right if mode == "r" else QRResult(q, right)
 
 
 # Compositions
@@ -364,7 +235,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
 def cond(x: Any, p: Any = None) -> Any:
     """Condition number: the norm of x times the norm of its inverse. As `numpy.linalg.cond`."""
-    x = _matrix("cond", x)
+    x = matrix("cond", x)
     if p in (None, 2, -2):
         sizes = svdvals(x)
         if not sizes.shape[-1]:
@@ -377,7 +248,7 @@ def cond(x: Any, p: Any = None) -> Any:
 
 def matrix_power(a: Any, n: int) -> Any:
     """Integer powers of square matrices, by repeated squaring. As `numpy.linalg.matrix_power`."""
-    a = _matrix("matrix_power", a) if arrayed(a).dtype.kind in "fc" else arrayed(a)
+    a = matrix("matrix_power", a) if arrayed(a).dtype.kind in "fc" else arrayed(a)
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise MatrixError(f"matrix_power: expected square matrices, got shape {a.shape}")
     n = index(n)
@@ -463,5 +334,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     x1, x2 = arrayed(x1), arrayed(x2)
     for x in (x1, x2):
         if x.ndim and x.shape[axis] != 3:
-            raise MatrixError(f"cross: expected vectors of length 3 along axis {axis}, got shapes {x1.shape} and {x2.shape}")
+            raise MatrixError(
+                f"cross: expected vectors of length 3 along axis {axis}, got shapes {x1.shape} and {x2.shape}"
+            )
     return products.cross(x1, x2, axis=axis)

@@ -115,7 +115,9 @@ def _of_matrices(x: Any, ord: Any, axis: Axes, keepdims: bool) -> Any:
     elif ord in (1, -1, np.inf, -np.inf):
         y = _of_sums(x, ord, *(axis if abs(ord) == 1 else (columns, rows)))
     else:
-        raise UsageError(f'norm: expected "fro", "nuc", 1, -1, 2, -2, inf or -inf as the order of a matrix norm, got {ord!r}')
+        raise UsageError(
+            f'norm: expected "fro", "nuc", 1, -1, 2, -2, inf or -inf as the order of a matrix norm, got {ord!r}'
+        )
     if not keepdims:
         return y
     return s.reshape(y, shape=tuple(1 if i in axis else n for i, n in enumerate(x.shape)))
