@@ -1,5 +1,28 @@
-"""Special functions of mathematical physics and statistics, with NumPy alone."""
+"""Special functions of analysis and statistics, with NumPy alone."""
 
+from koubai.ops.special.entropy import entr, kl_div, rel_entr, xlog1py, xlogy
+from koubai.ops.special.error import erf, erfc, erfcinv, erfinv, ndtr
+from koubai.ops.special.gamma import beta, betaln, digamma, gamma, gammaln, polygamma
 from koubai.ops.special.logistic import expit, log_expit, logit
 
-__all__ = ["expit", "log_expit", "logit"]
+__all__ = [
+    "beta",
+    "betaln",
+    "digamma",
+    "entr",
+    "erf",
+    "erfc",
+    "erfcinv",
+    "erfinv",
+    "expit",
+    "gamma",
+    "gammaln",
+    "kl_div",
+    "log_expit",
+    "logit",
+    "ndtr",
+    "polygamma",
+    "rel_entr",
+    "xlog1py",
+    "xlogy",
+]

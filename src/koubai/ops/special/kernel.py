@@ -10,7 +10,7 @@ import numpy as np
 
 from koubai.errors import DTypeError
 
-__all__ = ["kernel", "real_dtype"]
+__all__ = ["kernel", "pieces", "polynomial", "real_dtype"]
 
 
 def real_dtype(name: str, *xs: Any) -> np.dtype[Any]:
@@ -47,3 +47,23 @@ def kernel(name: str, *, native: bool = False) -> Callable[[Callable[..., Any]],
         return forward
 
     return decorate
+
+
+def polynomial(coefficients: tuple[float, ...], x: Any) -> Any:
+    """The polynomial with these coefficients, lowest power first, by Horner's rule."""
+    y = np.full_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        y *= x
+        y += c
+    return y
+
+
+def pieces(x: Any, *cases: tuple[Any, Callable[[Any], Any]]) -> Any:
+    """``function(x)`` where its mask holds, each case computed on its own elements only; NaN elsewhere."""
+    y = np.full_like(x, np.nan)
+    for mask, function in cases:
+        if mask.all():
+            return function(x)
+        if mask.any():
+            y[mask] = function(x[mask])
+    return y
