@@ -16,7 +16,7 @@ from optimizer_cases import CASES, IDS, flat, gradients, start, trajectory
 STORED = json.loads((Path(__file__).parent / "data" / "optimizer_trajectories.json").read_text())
 
 
-@pytest.mark.parametrize("name, i", IDS)
+@pytest.mark.parametrize(("name", "i"), IDS)
 def test_trajectory_equals_the_stored_one(name, i):
     optimizer = getattr(kb.optim, name)(**CASES[name][i])
     found, _ = trajectory(optimizer, start(), 200)
@@ -24,7 +24,7 @@ def test_trajectory_equals_the_stored_one(name, i):
         np.testing.assert_allclose(flat(found[int(t) - 1]), expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name, i", IDS)
+@pytest.mark.parametrize(("name", "i"), IDS)
 def test_every_step_equals_pytorchs(name, i):
     torch = pytest.importorskip("torch")
     tensors = {k: torch.tensor(v, requires_grad=True) for k, v in start().items()}

@@ -71,7 +71,8 @@ def _positive(low: float = 0.3, high: float = 2.0) -> Any:
 xlogy = elementwise(
     "xlogy", _xlogy,
     lambda z, x, y: xlogy(_weight(x, y <= 0), y), lambda z, x, y: _over(x, y),
-    words=Words("y = a ln b, 0 for a = 0", "dy/da = ln b, dy/db = a/b", "a times ln b, which is 0 for a = 0 even at b = 0.",
+    words=Words("y = a ln b, 0 for a = 0", "dy/da = ln b, dy/db = a/b",
+                "a times ln b, which is 0 for a = 0 even at b = 0.",
                 "a と ln b の積。a = 0 なら b = 0 でも0とする。"),
     samples=_positive(),
 )  # fmt: skip
@@ -79,7 +80,8 @@ xlog1py = elementwise(
     "xlog1py", _xlog1py,
     lambda z, x, y: xlog1py(_weight(x, y <= -1), y), lambda z, x, y: _over(x, 1.0 + y),
     words=Words("y = a ln(1 + b), 0 for a = 0", "dy/da = ln(1 + b), dy/db = a/(1 + b)",
-                "a times ln(1 + b), which is 0 for a = 0 even at b = -1.", "a と ln(1 + b) の積。a = 0 なら b = -1 でも0とする。"),
+                "a times ln(1 + b), which is 0 for a = 0 even at b = -1.",
+                "a と ln(1 + b) の積。a = 0 なら b = -1 でも0とする。"),
     samples=_positive(),
 )  # fmt: skip
 entr = elementwise(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from koubai.graph import Op, Sample, Words
-from koubai.ops.define import arrays, binary, elementwise, unary
+from koubai.ops.define import Through, arrays, binary, elementwise, unary
 from koubai.ops.special.kernel import kernel, pieces, polynomial
 
 __all__ = ["beta", "betaln", "digamma", "gamma", "gammaln", "polygamma"]
@@ -53,6 +53,13 @@ def _correction(x: Any) -> Any:
 def _off_integer(x: Any) -> Any:
     """x minus the nearest integer: sin(pi x) and cot(pi x) depend on it only, and it is exact."""
     return x - np.rint(x)
+
+
+def _cot_pi(x: Any) -> Any:
+    """cot(pi x), exactly 0 half-way between the poles."""
+    r = _off_integer(x)
+    size = np.abs(r)
+    return np.copysign(np.where(size > 0.25, np.tan(np.pi * (0.5 - size)), 1.0 / np.tan(np.pi * size)), r)
 
 
 # ln |Gamma|
@@ -163,7 +170,7 @@ def digamma_values(x: Any) -> Any:
         ((x > 0) & (x < LARGE), _psi_middle),
         (x >= LARGE, _psi_large),
         (x == 0, lambda v: np.copysign(np.inf, -v)),
-        ((x < 0) & (x != np.floor(x)), lambda v: digamma_values(1.0 - v) - np.pi / np.tan(np.pi * _off_integer(v))),
+        ((x < 0) & (x != np.floor(x)), lambda v: digamma_values(1.0 - v) - np.pi * _cot_pi(v)),
     )
 
 
@@ -197,17 +204,17 @@ def _cotangent_slope(s: int) -> tuple[float, ...]:
 
 def _zeta_negative(s: int, x: Any) -> Any:
     """The same for x < 0: the sum over all integers is a slope of the cotangent, less the terms below x."""
-    everything = np.pi**s * polynomial(_cotangent_slope(s), 1.0 / np.tan(np.pi * _off_integer(x)))
+    everything = np.pi**s * polynomial(_cotangent_slope(s), _cot_pi(x))
     return everything - (-1.0) ** s * _zeta(s, 1.0 - x)
 
 
 def polygamma_values(x: Any, *, n: int) -> Any:
-    if n == 0:
-        return digamma_values(x)
     scale = (-1.0) ** (n + 1) * math.factorial(n)
 
     @kernel("polygamma")
     def values(x: Any) -> Any:
+        if n == 0:
+            return digamma_values(x)
         return pieces(
             x,
             ((x > 0) & (x < np.inf), lambda v: scale * _zeta(n + 1, v)),
@@ -279,7 +286,7 @@ digamma = elementwise(
     samples=unary(0.3, 4.0, complex=False),
 )  # fmt: skip
 polygamma: Op = elementwise(
-    "polygamma", polygamma_values, lambda y, x, *, n: polygamma(x, n=n + 1),
+    "polygamma", polygamma_values, Through(lambda g, y, x, *, n: g * polygamma(x, n=n + 1)),
     words=Words("y = n-th derivative of psi at x", "dy/dx = the (n+1)-th derivative",
                 "The derivatives of digamma; each is the slope of the one before.",
                 "ディガンマ関数の n 階微分。傾きは次の階数のもの。"),
