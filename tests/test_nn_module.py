@@ -6,6 +6,7 @@ import copy
 import gc
 import pickle
 import weakref
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -362,6 +363,21 @@ def test_buffers_are_replaced_by_assignment() -> None:
     assert module.state_dict()["mean"].tolist() == [1.0, 2.0]
     with pytest.raises(kb.ShapeError, match="mean: the buffer has shape"):
         module.mean = np.zeros(3)
+
+
+def test_a_dataclass_can_be_a_module() -> None:
+    @dataclass
+    class Scaled(nn.Module):
+        layer: nn.Module
+        factor: float = 2.0
+
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            return self.factor * self.layer(x)
+
+    model = Scaled(nn.Linear(2, 1))
+    assert list(model.state_dict()) == ["layer.weight", "layer.bias"]
+    params = {"layer.weight": np.ones((2, 1)), "layer.bias": np.ones(1)}
+    assert nn.functional_call(model, params, np.ones(2)).tolist() == [6]
 
 
 def test_text() -> None:

@@ -81,12 +81,12 @@ def _called(model: Module, values: Mapping[str, Any], args: Any, kwargs: Any) ->
     """The output, what stood in place of the members at the end, and the members by path and by place."""
     # A tied parameter must be replaced in all its places, so members are told apart by identity.
     first: dict[str, Any] = {}
-    places: dict[Any, list[tuple[Module, str]]] = {}
+    places: dict[Any, list[tuple[int, str]]] = {}
     for path, owner, name, member in model._walk():
         if not isinstance(member, Module):
             if member not in places:
                 first[path] = member
-            places.setdefault(member, []).append((owner, name))
+            places.setdefault(member, []).append((id(owner), name))
     unknown = [name for name in values if name not in first]
     if unknown:
         raise UsageError(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from operator import index
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 
@@ -19,10 +19,9 @@ from koubai.tensor import no_grad
 
 __all__ = ["Module", "substituted"]
 
-M = TypeVar("M", bound="Module")
-
-# What `functional_call` puts in place of parameters and buffers, by module and attribute.
-substituted: ContextVar[dict[tuple[Module, str], Any] | None] = ContextVar("substituted", default=None)
+# What `functional_call` puts in place of parameters and buffers, by the module's id and the attribute's name
+# (a subclass may be a dataclass, which cannot be hashed).
+substituted: ContextVar[dict[tuple[int, str], Any] | None] = ContextVar("substituted", default=None)
 
 
 class Module:
@@ -105,8 +104,8 @@ class Module:
 
     def _replace_buffer(self, name: str, value: Any) -> None:
         overrides = substituted.get()
-        if overrides is not None and (self, name) in overrides:
-            overrides[self, name] = self._members[name].successor(value)
+        if overrides is not None and (id(self), name) in overrides:
+            overrides[id(self), name] = self._members[name].successor(value)
         else:
             self._members[name] = self._members[name].successor(value)
 
@@ -117,7 +116,7 @@ class Module:
         except KeyError:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}") from None
         overrides = substituted.get()
-        return member if overrides is None else overrides.get((self, name), member)
+        return member if overrides is None else overrides.get((id(self), name), member)
 
     def __delattr__(self, name: str) -> None:
         if self._members.pop(name, None) is None:
@@ -154,14 +153,14 @@ class Module:
 
     def _walk(self) -> Iterator[tuple[str, Module, str, Any]]:
         """Every member in order of registration: path, owner, the name there, member. Each module once."""
-        seen = {self}
+        seen = {id(self)}
         stack = [(name, self, name, member) for name, member in reversed(self._members.items())]
         while stack:
             path, owner, name, member = stack.pop()
             if isinstance(member, Module):
-                if member in seen:
+                if id(member) in seen:
                     continue
-                seen.add(member)
+                seen.add(id(member))
                 inside = reversed(member._members.items())
                 stack += [(f"{path}.{key}", member, key, inner) for key, inner in inside]
             yield path, owner, name, member
