@@ -24,6 +24,8 @@ VALUES = {
     "softplus": [0.0181499279178, 0.241008453833, 0.5130152524, 0.798138869382, 2.76504356178, 7.50055293148],
     "silu": [-0.0719448398484, -0.278414522045, -0.160524935955, 0.109966799462, 2.52997193865, 7.49585416022],
     "mish": [-0.072591740792, -0.307382464749, -0.188916482394, 0.132599001862, 2.67867011144, 7.49999541654],
+    "gelu": [-0.000126684967332, -0.125840629961, -0.137831303356, 0.115851941888, 2.69063917073, 7.5],
+    "gelu_tanh": [-7.02459481923e-05, -0.126070987683, -0.137838830573, 0.115851429782, 2.69111240536, 7.5],
     "tanh": [-0.999329299739, -0.861723159313, -0.379948962255, 0.197375320225, 0.991007453678, 0.999999388196],
     "softsign": [-0.8, -0.565217391304, -0.285714285714, 0.166666666667, 0.72972972973, 0.882352941176],
     "hardtanh": [-1, -1, -0.4, 0.2, 1, 1],
@@ -52,6 +54,8 @@ MODULES = {
     "softplus": nn.Softplus(),
     "silu": nn.SiLU(),
     "mish": nn.Mish(),
+    "gelu": nn.GELU(),
+    "gelu_tanh": nn.GELU("tanh"),
     "tanh": nn.Tanh(),
     "softsign": nn.Softsign(),
     "hardtanh": nn.Hardtanh(),
@@ -90,6 +94,7 @@ def test_large_inputs_give_finite_values_and_slopes_in_the_same_dtype(name: str,
 
 
 def test_smooth_activations_keep_their_digits_in_the_tails() -> None:
+    np.testing.assert_allclose(nn.gelu(-20.0), -20.0 * 2.7536241186062337e-89, rtol=1e-12)
     np.testing.assert_allclose(nn.softplus(-40.0), np.exp(-40.0), rtol=1e-14)
     np.testing.assert_allclose(nn.sigmoid(-500.0), np.exp(-500.0), rtol=1e-13)
     np.testing.assert_allclose(nn.softplus(25.0, beta=2.0), 25 + np.exp(-50.0) / 2, rtol=1e-15)
@@ -153,6 +158,7 @@ def test_softmax_of_any_axis_and_of_minus_infinity() -> None:
 @pytest.mark.parametrize(
     "call",
     [
+        lambda: nn.gelu(1.0, approximate="fast"),
         lambda: nn.hardtanh(1.0, 1.0, -1.0),
         lambda: nn.softshrink(1.0, -0.5),
         lambda: nn.celu(1.0, 0.0),
@@ -167,6 +173,7 @@ def test_refusals(call) -> None:  # type: ignore[no-untyped-def]
 
 def test_text_shows_the_options() -> None:
     assert repr(nn.LeakyReLU(0.2)) == "LeakyReLU(negative_slope=0.2)"
+    assert repr(nn.GELU()) == "GELU(approximate='none')"
     assert repr(nn.PReLU(3)) == "PReLU(3)"
     assert nn.Swish is nn.SiLU
 
@@ -174,9 +181,13 @@ def test_text_shows_the_options() -> None:
 @EVERY
 def test_as_pytorch(name: str) -> None:
     torch = pytest.importorskip("torch")
-    options = {"celu": {"alpha": 0.5}, "threshold": {"threshold": 0.1, "value": 20.0}}
+    options = {
+        "celu": {"alpha": 0.5},
+        "threshold": {"threshold": 0.1, "value": 20.0},
+        "gelu_tanh": {"approximate": "tanh"},
+    }
     options |= {name: {"dim": -1} for name in ("softmax", "log_softmax", "softmin")}
-    function = getattr(torch.nn.functional, name)
+    function = getattr(torch.nn.functional, "gelu" if name == "gelu_tanh" else name)
     x = np.random.default_rng(0).normal(0, 3, (20, 30))
     weights = np.random.default_rng(1).normal(size=x.shape)
     theirs = torch.tensor(x, requires_grad=True)

@@ -7,6 +7,7 @@ from koubai.nn import init, losses
 from koubai.nn.activate import (
     celu,
     elu,
+    gelu,
     glu,
     hardshrink,
     hardsigmoid,
@@ -35,6 +36,7 @@ from koubai.nn.activate import (
 from koubai.nn.activations import (
     CELU,
     ELU,
+    GELU,
     GLU,
     SELU,
     Hardshrink,
@@ -70,6 +72,7 @@ from koubai.nn.parameter import Buffer, Parameter
 __all__ = [
     "CELU",
     "ELU",
+    "GELU",
     "GLU",
     "SELU",
     "Buffer",
@@ -109,6 +112,7 @@ __all__ = [
     "elu",
     "flatten",
     "functional_call",
+    "gelu",
     "glu",
     "hardshrink",
     "hardsigmoid",

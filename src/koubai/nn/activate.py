@@ -7,6 +7,7 @@ the flat side, or of the side of smaller x: relu'(0) = 0.
 
 from __future__ import annotations
 
+from math import pi, sqrt
 from typing import Any
 
 from koubai.errors import ShapeError, UsageError
@@ -20,6 +21,7 @@ from koubai.tensor.numpy.arguments import arrayed, one_axis
 __all__ = [
     "celu",
     "elu",
+    "gelu",
     "glu",
     "hardshrink",
     "hardsigmoid",
@@ -174,6 +176,29 @@ def mish(x: Any) -> Any:
     """``x tanh(softplus(x))`` (Misra 2019)."""
     x = floating("mish", x)
     return x * e.tanh(softplus(x))
+
+
+def gelu(x: Any, approximate: str = "none") -> Any:
+    """``x Phi(x)`` with the normal distribution function Phi (Hendrycks and Gimpel 2016).
+
+    Parameters
+    ----------
+    x : array
+    approximate : {"none", "tanh"}
+        "tanh": ``x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2``.
+
+    Examples
+    --------
+    >>> float(gelu(0.0))
+    0.0
+    """
+    x = floating("gelu", x)
+    if approximate == "tanh":
+        return 0.5 * x * (1.0 + e.tanh(sqrt(2.0 / pi) * (x + 0.044715 * x * x * x)))
+    if approximate != "none":
+        raise UsageError(f"gelu: expected approximate 'none' or 'tanh', got {approximate!r}")
+    # erfc keeps its digits in the lower tail, where 1 + erf would cancel.
+    return 0.5 * x * special.erfc(x * -sqrt(0.5))
 
 
 def glu(x: Any, axis: int = -1) -> Any:

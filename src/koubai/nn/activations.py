@@ -15,6 +15,7 @@ from koubai.nn.parameter import Parameter
 __all__ = [
     "CELU",
     "ELU",
+    "GELU",
     "GLU",
     "SELU",
     "Hardshrink",
@@ -180,6 +181,16 @@ class Mish(Activation):
 
     def forward(self, x: Any) -> Any:
         return f.mish(x)
+
+
+class GELU(Activation):
+    """See `gelu`."""
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+
+    def forward(self, x: Any) -> Any:
+        return f.gelu(x, self.approximate)
 
 
 class GLU(Activation):
