@@ -1,0 +1,113 @@
+"""The command ``koubai``. Sits on top of everything.
+
+Messages and progress go to stderr or, where they are the answer, to stdout. The exit code is 2 for usage, 130
+after Ctrl-C, 1 for everything else that goes wrong, each with one sentence and no traceback.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from koubai import __version__
+from koubai.errors import KoubaiError, UsageError
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="koubai")
+def cli() -> None:
+    """Backpropagation with glass walls: train networks, and see what is differentiated.
+
+    \b
+    koubai train digits                        handwritten digits, bundled
+    koubai train table.csv --target price      a table of your own
+    koubai train folder                        IDX files, as of MNIST
+    koubai ops                                 every operation with its local derivative
+    """
+
+
+@cli.command()
+@click.argument("source")
+@click.option("--target", metavar="COLUMN", help="Column of a CSV file to predict: its name.  [default: the last]")
+@click.option(
+    "--task",
+    type=click.Choice(["classification", "regression"]),
+    help="What kind of target a CSV file has.  [default: decided by its values]",
+)
+@click.option("--hidden", metavar="N,N,...", help="Sizes of the hidden layers; 0 for none.  [default: by the data]")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the examples.  [default: by the data]")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Examples a step.  [default: by the data]")
+@click.option(
+    "--lr", type=click.FloatRange(min=0, min_open=True), default=3e-3, show_default=True, help="Learning rate."
+)
+@click.option("--optimizer", default="adam", show_default=True, help="Its name: adam, sgd, adamw, ...")
+@click.option(
+    "--dropout", type=click.FloatRange(0, 1, max_open=True), default=0.0, help="Share of hidden units dropped."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides split, weights and order.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for the results.  [default: koubai-SOURCE]")
+@click.option("--check/--no-check", default=True, show_default=True, help="Check the gradient numerically first.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, all else on stderr.")
+def train(**options: Any) -> None:
+    """Train a network on SOURCE by backpropagation.
+
+    SOURCE is the name of a bundled set (digits, iris, wine, breast_cancer), a CSV file, or a folder of IDX files.
+    A fifth of the examples is held out as the test part (an IDX folder brings its own).
+
+    The folder given by --out receives model.safetensors, history.csv and curves.svg.
+    """
+    from koubai.cli.train import train as run
+
+    click.get_current_context().exit(run(**options))
+
+
+@cli.command()
+@click.argument("pattern", default="")
+@click.option("--lang", type=click.Choice(["en", "ja"]), help="Show the sentence of each op in this language.")
+def ops(pattern: str, lang: str | None) -> None:
+    """List the operations: name, formula, local derivative. With PATTERN only those that contain it."""
+    from koubai.cli.ops import table
+
+    click.echo(table(pattern, lang))
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command and exit."""
+    sys.exit(_code(arguments))
+
+
+def _code(arguments: list[str] | None) -> int:
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        return int(cli.main(arguments, prog_name="koubai", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _failed("interrupted", INTERRUPTED)
+    except UsageError as error:
+        return _failed(str(error), 2)
+    except KoubaiError as error:
+        return _failed(str(error), 1)
+    except MemoryError as error:
+        return _failed(f"not enough memory ({error or 'the system gave no more'}); use less data or smaller layers", 1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _failed(f"{where}{error.strerror or error}", 1)
+
+
+def _terminate(*_: Any) -> NoReturn:
+    """End by an exception, so that what is half-written is removed on the way out."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _failed(message: str, code: int) -> int:
+    click.echo(f"koubai: {message}", err=True)
+    return code
