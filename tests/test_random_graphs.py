@@ -1,0 +1,93 @@
+"""Functions that nobody wrote: reverse mode, forward mode, batching, tracing and numerical derivatives agree."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import koubai as kb
+from koubai.check.evaluate import evaluate
+from koubai.check.random_graphs import TABLE, RandomGraph, check_random_graph
+from koubai.graph import Words, placeholder, type_of, verify
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_all_ways_to_differentiate_agree(block):
+    for seed in range(40 * block, 40 * block + 40):
+        assert check_random_graph(seed).max_error < 1e-7
+
+
+@pytest.mark.parametrize("seed", range(1000, 1040))
+def test_second_derivatives_agree(seed):
+    assert check_random_graph(seed, order=2).max_error < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(10))
+def test_many_more(block):
+    for seed in range(10_000 + 200 * block, 10_200 + 200 * block):
+        assert check_random_graph(seed).max_error < 1e-6
+
+
+@pytest.mark.parametrize("seed", range(2000, 2040))
+def test_a_stack_is_a_loop(seed):
+    graph = RandomGraph.draw(seed)
+    both = lambda *xs: kb.value_and_grad(graph, argnums=tuple(range(len(xs))))(*xs)
+    stacks = [np.stack([x, x + 0.01, 0.9 * x]) for x in graph.inputs]
+    values, slopes = kb.vmap(both)(*stacks)
+    for k in range(3):
+        value, expected = both(*(s[k] for s in stacks))
+        assert values[k] == pytest.approx(value, rel=1e-12)
+        for found, one in zip(slopes, expected):
+            assert np.allclose(found[k], one, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3000, 3040))
+def test_traced_graphs_are_legal_and_mean_the_same(seed):
+    graph = RandomGraph.draw(seed)
+    inputs = [placeholder(type_of(x), kb.Tensor, requires_grad=True) for x in graph.inputs]
+    y, pullback = kb.vjp(graph, *inputs)
+    slopes = pullback(1.0)
+    outputs = [y, *(g for g in slopes if isinstance(g, kb.Tensor))]
+    verify(outputs)
+    found = evaluate(outputs, dict(zip(inputs, graph.inputs)))
+    assert found[0] == pytest.approx(graph(*graph.inputs), rel=1e-12)
+    expected = kb.grad(graph, argnums=tuple(range(len(inputs))))(*graph.inputs)
+    for a, b in zip(found[1:], [e for e, g in zip(expected, slopes) if isinstance(g, kb.Tensor)]):
+        assert np.allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_the_same_seed_gives_the_same_graph():
+    a, b = RandomGraph.draw(5), RandomGraph.draw(5)
+    assert str(a) == str(b)
+    assert a(*a.inputs) == b(*b.inputs)
+    assert str(a) != str(RandomGraph.draw(6))
+
+
+def test_every_step_of_the_table_is_drawn_and_values_are_used_twice():
+    graphs = [RandomGraph.draw(seed) for seed in range(300)]
+    drawn = {name for graph in graphs for name, _, _ in graph.steps}
+    assert drawn == {name for name, _, _ in TABLE}
+    operands = [[i for _, at, _ in graph.steps for i in at] for graph in graphs]
+    assert sum(len(set(at)) < len(at) for at in operands) > 200
+
+
+def test_a_wrong_rule_in_a_random_graph_is_found():
+    wrong = kb.Op(
+        "wrong_tanh", np.tanh, lambda x: x, Words("y = tanh x", "planted", "Wrong.", "誤り。"),
+        vjp=(lambda g, y, x: g * (1.0 - y),), jvp=(lambda t, y, x: t * (1.0 - y * y),),
+    )  # fmt: skip
+    caught = 0
+    for seed in range(200):
+        graph = RandomGraph.draw(seed)
+        if not any(name == "tanh" for name, _, _ in graph.steps):
+            continue
+        faulty = replace(graph, steps=tuple((name, at, wrong if name == "tanh" else f) for name, at, f in graph.steps))
+        every = tuple(range(len(graph.inputs)))
+        slopes = zip(kb.grad(graph, every)(*graph.inputs), kb.grad(faulty, every)(*graph.inputs))
+        if all(np.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in slopes):
+            continue  # The fault changes nothing here: no gradient passes through it.
+        with pytest.raises(kb.GradientError, match="wrong_tanh"):
+            kb.check_grads(faulty, *graph.inputs)
+        caught += 1
+    assert caught > 40
