@@ -34,9 +34,10 @@ def test_word_i_does_not_depend_on_how_many_are_drawn() -> None:
     assert many.dtype == np.uint32
     for n in (0, 1, 3, 4, 5, 999):
         np.testing.assert_array_equal(bits(key, n), many[:n])
-    for block in (0, 7):
+    longer = bits(key, 4 * 16400)
+    for block in (0, 7, 16383, 16384, 16399):
         words = philox((block, 0, 0, 0), key)
-        np.testing.assert_array_equal(many[4 * block : 4 * block + 4], [int(w) for w in words])
+        np.testing.assert_array_equal(longer[4 * block : 4 * block + 4], [int(w) for w in words])
 
 
 def test_the_stream_fills_the_upper_half_of_the_counter() -> None:

@@ -37,11 +37,12 @@ __all__ = [
 Key = tuple[int, int]
 Words32 = np.ndarray[Any, np.dtype[np.uint32]]
 
-MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
 KEY_STEPS = 0x9E3779B9, 0xBB67AE85
 ROUNDS = 10
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
+CHUNK = 1 << 14  # blocks at a time: what Philox works on stays in the cache
 
 
 def key_of(seed: int, *labels: object) -> Key:
@@ -75,13 +76,22 @@ def philox(counter: Sequence[Any], key: Key) -> tuple[Words32, Words32, Words32,
     >>> [f"{int(word):08x}" for word in philox((0, 0, 0, 0), (0, 0))]
     ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
     """
-    # 64-bit lanes throughout, so that the products need no casts.
-    a, b, c, d = np.broadcast_arrays(*(np.asarray(word, np.uint64) for word in counter))
+    # Words 0 and 2, which are multiplied, lie in one array, words 1 and 3 in another: half as many calls.
+    # The lanes have 64 bits throughout, so that the products need no casts.
+    words = np.stack(np.broadcast_arrays(*(np.asarray(word, np.uint64) for word in counter)))
+    even, odd = words[0::2], words[1::2]
+    tall = (2,) + (1,) * (words.ndim - 1)
+    factors = np.array(MULTIPLIERS, np.uint64).reshape(tall)
     for i in range(ROUNDS):
-        first, second = a * MULTIPLIERS[0], c * MULTIPLIERS[1]
-        k0, k1 = (np.uint64((k + i * step) & 0xFFFFFFFF) for k, step in zip(key, KEY_STEPS))
-        a, b, c, d = (second >> HALF) ^ b ^ k0, second & LOW, (first >> HALF) ^ d ^ k1, first & LOW
-    return a.astype(np.uint32), b.astype(np.uint32), c.astype(np.uint32), d.astype(np.uint32)
+        keys = [(k + i * step) & 0xFFFFFFFF for k, step in zip(key, KEY_STEPS)]
+        product = even * factors
+        high = product >> HALF
+        even = high[::-1] ^ odd
+        even ^= np.array(keys, np.uint64).reshape(tall)
+        product &= LOW
+        odd = product[::-1]
+    (a, c), (b, d) = even.astype(np.uint32), odd.astype(np.uint32)
+    return a, b, c, d
 
 
 def bits(key: Key, count: int, stream: int = 0) -> Words32:
@@ -89,11 +99,14 @@ def bits(key: Key, count: int, stream: int = 0) -> Words32:
 
     Word i is word ``i % 4`` of block ``i // 4``, whatever the count.
     """
-    blocks = np.arange((count + 3) // 4, dtype=np.uint64)
-    stream = int(stream)
-    counter = (blocks & LOW, blocks >> HALF, stream & 0xFFFFFFFF, (stream >> 32) & 0xFFFFFFFF)
-    words = philox(counter, key)
-    return np.stack(words, axis=-1).reshape(-1)[:count]
+    blocks = (count + 3) // 4
+    words = np.empty((blocks, 4), np.uint32)
+    upper = stream & 0xFFFFFFFF, (stream >> 32) & 0xFFFFFFFF
+    for start in range(0, blocks, CHUNK):
+        numbers = np.arange(start, min(start + CHUNK, blocks), dtype=np.uint64)
+        for column, word in enumerate(philox((numbers & LOW, numbers >> HALF, *upper), key)):
+            words[start : start + CHUNK, column] = word
+    return words.reshape(-1)[:count]
 
 
 def uniform(key: Key, shape: Sequence[int] = (), dtype: Any = np.float64, stream: int = 0) -> Any:
