@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import koubai as kb
 from koubai import nn
@@ -333,3 +336,26 @@ def test_a_network_learns_by_hand_written_steps() -> None:
         for p in model.parameters():
             p.assign(p.numpy() - p.grad)
     assert (model.predict(x).argmax(axis=1) == labels).mean() > 0.97
+
+
+LOGITS = arrays(np.float64, (3, 4), elements=st.floats(-1e3, 1e3))
+
+
+@given(LOGITS, st.floats(-1e3, 1e3), st.lists(st.integers(0, 3), min_size=3, max_size=3))
+def test_cross_entropy_of_any_logits(logits: Any, shift: float, labels: list[int]) -> None:
+    each = losses.cross_entropy(logits, labels, reduction="none")
+    assert (each >= 0).all()
+    shifted = losses.cross_entropy(logits + shift, labels, reduction="none")
+    np.testing.assert_allclose(shifted, each, rtol=1e-9, atol=1e-9)
+    slope = kb.grad(lambda u: losses.cross_entropy(u, labels, reduction="sum"))(logits)
+    np.testing.assert_allclose(slope, nn.softmax(logits) - np.eye(4)[labels], atol=1e-12)
+    np.testing.assert_allclose(slope.sum(axis=1), 0, atol=1e-12)
+
+
+@given(LOGITS)
+def test_two_classes_are_the_binary_case(logits: Any) -> None:
+    pairs = np.stack([np.zeros(12), logits.ravel()], axis=1)
+    two = losses.cross_entropy(pairs, np.ones(12, int), reduction="none")
+    one = losses.binary_cross_entropy(logits.ravel(), np.ones(12), reduction="none")
+    # A loss near 0 is the logarithm of a sum near 1, which is right to a few units of rounding at 1.
+    np.testing.assert_allclose(two, one, rtol=1e-12, atol=1e-15)
