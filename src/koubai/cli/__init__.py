@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from koubai import __version__
+import koubai
 from koubai.errors import KoubaiError, UsageError
 
 __all__ = ["main"]
@@ -21,7 +21,7 @@ INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="koubai")
+@click.version_option(koubai.__version__, prog_name="koubai")
 def cli() -> None:
     """Backpropagation with glass walls: train networks, and see what is differentiated.
 
