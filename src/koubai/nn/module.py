@@ -5,15 +5,15 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from fnmatch import fnmatchcase
 from operator import index
 from typing import Any, Self
 
 import numpy as np
 
-from koubai.errors import DTypeError, ShapeError, UnsupportedError, UsageError
+from koubai.errors import DTypeError, UnsupportedError, UsageError
 from koubai.graph import Node
-from koubai.nn.parameter import Buffer, Parameter, cast
+from koubai.nn.members import loaded, matching, refuse_container
+from koubai.nn.parameter import Buffer, Parameter
 from koubai.nn.text import one_line, summary
 from koubai.tensor import no_grad
 
@@ -76,7 +76,7 @@ class Module:
         if isinstance(value, (Parameter, Buffer, Module)):
             self._register(name, value)
         elif old is None:
-            _refuse_container(self, name, value)
+            refuse_container(f"{type(self).__name__}.{name}", value, Module)
             object.__setattr__(self, name, value)
         elif isinstance(old, Buffer) and value is not None:
             self._replace_buffer(name, value)
@@ -261,24 +261,7 @@ class Module:
         ShapeError
             If a shape is another; the message lists all of them.
         """
-        members = dict(self._state())
-        missing = [name for name in members if name not in state]
-        unexpected = [name for name in state if name not in members]
-        if strict and (missing or unexpected):
-            faults = [f"missing: {', '.join(missing)}"] * bool(missing)
-            faults += [f"unexpected: {', '.join(unexpected)}"] * bool(unexpected)
-            raise UsageError(f"load_state_dict: {'; '.join(faults)}; strict=False loads what fits by name")
-        values = {name: cast(name, state[name], m.dtype) for name, m in members.items() if name in state}
-        wrong = [
-            f"{name} has shape {members[name].shape}, got {value.shape}"
-            for name, value in values.items()
-            if members[name].shape != value.shape
-        ]
-        if wrong:
-            raise ShapeError(f"load_state_dict: {'; '.join(wrong)}")
-        for name, value in values.items():
-            members[name].value = value[()]
-        return missing, unexpected
+        return loaded(dict(self._state()), state, strict)
 
     def train(self, mode: bool = True) -> Self:
         """Set `training` here and below: dropout drops, normalization uses the batch. Returns self."""
@@ -337,27 +320,16 @@ class Module:
         >>> model.count_parameters(trainable=True)
         3
         """
-        for parameter in self._matching("freeze", pattern):
+        for parameter in matching("freeze", self.named_parameters(), pattern):
             parameter.requires_grad = False
             parameter.grad = None
         return self
 
     def unfreeze(self, pattern: str = "*") -> Self:
         """Include parameters in training again. See `freeze`."""
-        for parameter in self._matching("unfreeze", pattern):
+        for parameter in matching("unfreeze", self.named_parameters(), pattern):
             parameter.requires_grad = True
         return self
-
-    def _matching(self, what: str, pattern: str) -> list[Parameter]:
-        found = [
-            parameter
-            for name, parameter in self.named_parameters()
-            if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
-        ]
-        if not found:
-            names = ", ".join(name for name, _ in self.named_parameters()) or "none"
-            raise UsageError(f"{what}: no parameter matches {pattern!r}; there are: {names}")
-        return found
 
     def zero_grad(self) -> None:
         """Forget the gradients that `backward` added up."""
@@ -428,18 +400,3 @@ class Module:
 
     def __str__(self) -> str:
         return summary(self)
-
-
-def _refuse_container(module: Module, name: str, value: Any) -> None:
-    """A plain list of layers would silently not be trained."""
-    if isinstance(value, dict):
-        kind, inside = "ModuleDict", list(value.values())
-    elif isinstance(value, (list, tuple)):
-        kind, inside = "ModuleList", list(value)
-    else:
-        return
-    if any(isinstance(item, (Module, Parameter)) for item in inside):
-        raise UsageError(
-            f"{type(module).__name__}.{name}: modules and parameters in a {type(value).__name__} are not "
-            f"registered, so they would not be trained; use kb.nn.{kind}"
-        )
