@@ -4,8 +4,11 @@ Names, arguments, defaults and arithmetic are PyTorch's, so that trajectories ca
 number. `step(model)` is for hand-written loops. May import `tensor` and what stands below it.
 """
 
+from koubai.optim import schedules
+from koubai.optim.accumulate import Accumulated
 from koubai.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from koubai.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop
+from koubai.optim.clip import Clipped, clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
 from koubai.optim.lookup import get
 from koubai.optim.optimizer import Optimizer
 from koubai.optim.sgd import ASGD, SGD, Rprop
@@ -13,16 +16,23 @@ from koubai.optim.sgd import ASGD, SGD, Rprop
 __all__ = [
     "ASGD",
     "SGD",
+    "Accumulated",
     "Adadelta",
     "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "Clipped",
     "NAdam",
     "Optimizer",
     "RAdam",
     "RMSprop",
     "Rprop",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "get",
+    "global_norm",
+    "schedules",
 ]

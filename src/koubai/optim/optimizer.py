@@ -121,6 +121,29 @@ class Stepping:
         """The first state, without a look at the groups' patterns."""
         raise NotImplementedError
 
+    def observe(self, metric: float, state: State | None = None) -> State:
+        """The state after a learning rate that follows a metric has seen its value.
+
+        Without `state` it is the one of `step` that is read and replaced. Learning rates that do not
+        follow a metric leave the state as it is.
+
+        Raises
+        ------
+        UsageError
+            If there is no state yet.
+        """
+        before = self.state if state is None else state
+        if before is None:
+            raise UsageError(f"{type(self).__name__}.observe: no step has been taken yet, so there is no state")
+        after = self.observed(metric, before)
+        if state is None:
+            self.state = after
+        return after
+
+    def observed(self, metric: float, state: State) -> State:
+        """The state after the metric has been seen."""
+        raise NotImplementedError
+
 
 def _distinct(model: Any) -> dict[str, Any]:
     """The parameters by name; one that is used under several names under its first."""
@@ -291,21 +314,10 @@ class Optimizer(Stepping):
             self._resolved[name] = found
         return found
 
-    def observe(self, metric: float, state: State | None = None) -> State:
-        """The state after a learning rate that follows a metric has seen its value.
-
-        Without `state` it is the one of `step` that is read and replaced. Learning rates that do not
-        follow a metric leave the state as it is.
-        """
-        own = state is None
-        state = self.state if own else state
-        if state is None:
-            raise UsageError(f"{type(self).__name__}.observe: no step has been taken yet, so there is no state")
-        if "plateau" in state:
-            state = {**state, "plateau": self.options["lr"].observe(metric, state["plateau"])}
-        if own:
-            self.state = state
-        return state
+    def observed(self, metric: float, state: State) -> State:
+        if "plateau" not in state:
+            return state
+        return {**state, "plateau": self.options["lr"].observe(metric, state["plateau"])}
 
 
 def _fitting(who: str, name: str, g: Any, p: Any) -> Any:
