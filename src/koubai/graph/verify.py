@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.errors import KoubaiError, VerifyError
+from koubai.errors import VerifyError
 from koubai.graph.apply import types_of
 from koubai.graph.node import Node
 from koubai.graph.op import Op
@@ -30,7 +30,7 @@ def verify(outputs: Any) -> None:
 
 
 def _verify_node(node: Node) -> None:
-    label = node.name or (node.op.name if node.op else "leaf")
+    label = node.name or ("leaf" if node.op is None else getattr(node.op, "name", "a node"))
     types = node.type if isinstance(node.type, tuple) else (node.type,)
     if node.requires_grad and not any(t.differentiable for t in types):
         raise VerifyError(f"{label}: a {types[0]} cannot require a gradient")
@@ -49,10 +49,12 @@ def _verify_node(node: Node) -> None:
             raise VerifyError(f"{label}: input {i} has several outputs; take one with `output`")
     try:
         expected = node.op.infer(*types_of(node.op, node.inputs), **node.params)
-    except KoubaiError as error:
+    except Exception as error:  # a type rule that fails in any way means that the op does not fit its inputs
         raise VerifyError(f"{label}: {error}") from error
     expected = tuple(expected) if isinstance(expected, (tuple, list)) else (expected,)
-    for want, have in zip(expected, types, strict=True):
+    if len(expected) != len(types):
+        raise VerifyError(f"{label}: its op infers {len(expected)} outputs, the node has {len(types)}")
+    for want, have in zip(expected, types):
         if not _same(want, have):
             raise VerifyError(f"{label}: its op infers {want}, the node has {have}")
 
