@@ -13,7 +13,7 @@ from koubai.ops.define import arrays
 __all__ = ["within"]
 
 
-def _within(x: Any, *, low: float, high: float, ignore: int | None, what: str) -> Any:
+def _within(x: Any, *, low: float, high: float, ignore: int | None, what: str, remedy: str = "") -> Any:
     fits = (x >= low) & (x <= high)
     if ignore is not None:
         fits |= x == ignore
@@ -21,7 +21,7 @@ def _within(x: Any, *, low: float, high: float, ignore: int | None, what: str) -
         place = np.unravel_index(int(np.argmin(fits)), np.shape(x))
         fault = f"is outside {low} to {high}" if low < high else f"is not {low}"
         other = "" if ignore is None else f" and not {ignore}"
-        raise LabelError(f"{what} {np.asarray(x)[place]}{_where(tuple(map(int, place)))} {fault}{other}")
+        raise LabelError(f"{what} {np.asarray(x)[place]}{_where(tuple(map(int, place)))} {fault}{other}{remedy}")
     return x
 
 
@@ -31,7 +31,7 @@ def _where(place: tuple[int, ...]) -> str:
     return f" in row {place[0]}" if len(place) == 1 else f" at {place}"
 
 
-def _infer(x: Type, *, low: float, high: float, ignore: int | None, what: str) -> Type:
+def _infer(x: Type, *, low: float, high: float, ignore: int | None, what: str, remedy: str = "") -> Type:
     return x
 
 

@@ -131,14 +131,25 @@ def _picked(
     classes = log_p.shape[axis]
     expected = log_p.shape[:axis] + log_p.shape[axis + 1 :]
     if labels.shape != expected:
-        hint = "; probabilities must be floating point" if labels.shape == log_p.shape else ""
+        hint = ""
+        if labels.shape == log_p.shape:
+            hint = "; probabilities must be floating point"
+        elif labels.size == _size(expected):
+            hint = f"; write labels.reshape{expected}"
         raise ShapeError(
             f"{name}: expected labels of shape {expected} for logits of shape {log_p.shape}, "
             f"got {labels.shape}{hint}"
         )
     if labels.dtype.kind not in "biu":
         raise DTypeError(f"{name}: expected integer labels, got {labels.dtype}; write labels.astype(int)")
-    labels = within(labels, low=0, high=classes - 1, ignore=ignore, what=f"{name}: label")
+    labels = within(
+        labels,
+        low=0,
+        high=classes - 1,
+        ignore=ignore,
+        what=f"{name}: label",
+        remedy=f"; labels number the {classes} classes (columns of the logits) from 0",
+    )
     # A comparison with every class instead of a gather: its gradient needs no scatter, and it fuses.
     numbers = np.arange(classes).reshape((classes,) + (1,) * (log_p.ndim - axis - 1))
     mine = reshape(labels, shape=(*expected[:axis], 1, *expected[axis:])) == numbers
@@ -149,6 +160,10 @@ def _picked(
     factors = e.where(mine, _along(weight, log_p, axis), 0.0)
     losses = -r.sum(e.where(mine, log_p * factors, 0.0), axis=(axis,), keepdims=False)
     return losses, r.sum(factors, axis=(axis,), keepdims=False)
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape, dtype=np.int64))
 
 
 def _weighted(name: str, losses: Any, weights: Any, reduction: Reduction) -> Any:
