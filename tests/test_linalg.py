@@ -272,6 +272,14 @@ def test_multi_dot_and_matrix_rank() -> None:
     assert kl.matrix_rank(np.diag([1.0, 1e-3]), rtol=1e-2) == 1
 
 
+def test_cholesky_beyond_the_size_of_a_block() -> None:
+    a = positive(130, 130) / 130
+    kb.check_grads(lambda x: kn.sum(kl.cholesky(x) ** 2 * np.arange(130.0)), a)
+    stack = np.stack([a, 2 * a])
+    g = kb.grad(lambda x: kn.sum(kl.cholesky(x)))(stack)
+    np.testing.assert_allclose(g[1], kb.grad(lambda x: kn.sum(kl.cholesky(x)))(2 * a), rtol=1e-8, atol=1e-10)
+
+
 def test_identities_have_no_gradient() -> None:
     a = regular(3, 3)
     np.testing.assert_allclose(kb.jacobian(lambda x: kl.inv(kl.inv(x)) - x)(a), 0, atol=1e-10)

@@ -116,6 +116,11 @@ def test_einsum_with_an_order_of_products_given() -> None:
         np.testing.assert_allclose(kn.einsum("ij,jk,kl", *xs, optimize=optimize), expected)
 
 
+def test_einsum_path_reads_shapes_only() -> None:
+    xs = [kb.tensor(real(*shape), requires_grad=True) for shape in ((2, 30), (30, 4), (4, 2))]
+    assert kn.einsum_path("ij,jk,kl", *xs)[0] == np.einsum_path("ij,jk,kl", *(x.detach().numpy() for x in xs))[0]
+
+
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [

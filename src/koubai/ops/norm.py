@@ -19,13 +19,20 @@ Axes = tuple[int, ...]
 
 
 def _forward(x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
-    size = np.abs(x)
-    if size.dtype.kind not in "fc":
-        size = size.astype(np.float64)
+    if x.dtype.kind not in "fc":
+        x = x.astype(np.float64)
     if ord == 2:
-        return np.sqrt(np.sum(size * size, axis=axis, keepdims=keepdims))
+        return np.sqrt(_sum_of_squares(x, axis, keepdims))
+    size = np.abs(x)
     with np.errstate(divide="ignore"):
         return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+
+
+def _sum_of_squares(x: Any, axis: Axes, keepdims: bool) -> Any:
+    parts = (x.real, x.imag) if x.dtype.kind == "c" else (x,)
+    if len(axis) == x.ndim and not keepdims:
+        return sum(np.dot(part.ravel(), part.ravel()) for part in parts)
+    return sum(np.sum(part * part, axis=axis, keepdims=keepdims) for part in parts)
 
 
 def _infer(x: Type, *, ord: float, axis: Axes, keepdims: bool) -> Type:
@@ -33,22 +40,23 @@ def _infer(x: Type, *, ord: float, axis: Axes, keepdims: bool) -> Type:
     return Type(reduced_shape(x.shape, axis, keepdims), dtype)
 
 
-def _slope(y: Any, x: Any, ord: float, axis: Axes) -> Any:
-    """dy/dx: x/y for p = 2, and sign(x) (|x|/y)^(p-1); zero where y is, and for p < 1 where x is."""
-    y = restored(y, x.shape, axis)
+def _slope(g: Any, y: Any, x: Any, ord: float, axis: Axes) -> Any:
+    """g dy/dx: g x/y for p = 2, and g sign(x) (|x|/y)^(p-1); zero where y is, and for p < 1 where x is."""
+    g, y = restored(g, x.shape, axis), restored(y, x.shape, axis)
     y = where(y == 0, np.inf, y)
     if ord == 2:
-        return x / y
+        return (g / y) * x
     share = absolute(x) / y
-    return sign(x) * where(share == 0, 0.0, where(share == 0, 1.0, share) ** (ord - 1.0))
+    return g * sign(x) * where(share == 0, 0.0, where(share == 0, 1.0, share) ** (ord - 1.0))
 
 
 def _vjp(g: Any, y: Any, x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
-    return restored(g, x.shape, axis) * _slope(y, x, ord, axis)
+    return _slope(g, y, x, ord, axis)
 
 
 def _jvp(t: Any, y: Any, x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
-    change = conjugated(_slope(y, x, ord, axis)) * t
+    one = np.ones(y.shape, y.dtype)[()]
+    change = conjugated(_slope(one, y, x, ord, axis)) * t
     return total(real(change) if change.dtype.kind == "c" else change, axis=axis, keepdims=keepdims)
 
 

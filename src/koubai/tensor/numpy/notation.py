@@ -16,7 +16,9 @@ from koubai.ops.diagonals import diagonal_of
 from koubai.ops.products import einsum as contract
 from koubai.tensor.numpy.arguments import arrayed, refuse
 
-__all__ = ["contracted", "einsum"]
+__all__ = ["contracted", "einsum", "einsum_path"]
+
+Shape = tuple[int, ...]
 
 
 def einsum(*operands: Any, out: Any = None, optimize: Any = True, **kwargs: Any) -> Any:
@@ -57,11 +59,18 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = True, **kwargs: Any)
     _keywords(kwargs)
     subscripts, arrays = _notation(operands)
     xs = [arrayed(x) for x in arrays]
-    parts, result = _explicit(subscripts, [len(x.shape) for x in xs])
-    xs, parts = _without_single_axes(xs, parts)
+    given, parts, result = _reading(subscripts, tuple(tuple(x.shape) for x in xs))
+    xs = [x if x.shape == shape else s.reshape(x, shape=shape) for x, shape in zip(xs, given)]
     if kwargs.get("dtype") is not None:
         xs = [s.astype(x, dtype=np.dtype(kwargs["dtype"])) for x in xs]
     return contracted(xs, parts, result, optimize)
+
+
+def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
+    """The order in which to multiply the operands of `einsum`, and a description of it. As `numpy.einsum_path`."""
+    subscripts, arrays = _notation(operands)
+    blanks = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in map(arrayed, arrays)]
+    return np.einsum_path(subscripts, *blanks, optimize=optimize, einsum_call=einsum_call)  # type: ignore[call-overload]
 
 
 def _keywords(kwargs: dict[str, Any]) -> None:
@@ -96,6 +105,13 @@ def _letters(sublist: Any) -> str:
         else:
             raise UsageError(f"einsum: expected index numbers from 0 to 51 or ..., got {k!r}")
     return text
+
+
+@lru_cache(maxsize=4096)
+def _reading(subscripts: str, shapes: tuple[Shape, ...]) -> tuple[list[Shape], list[str], str]:
+    """For operands of these shapes: the shapes without axes that broadcast, their indices, the result's."""
+    parts, result = _explicit(subscripts, [len(shape) for shape in shapes])
+    return *_without_single_axes(shapes, parts), result
 
 
 def _explicit(subscripts: str, ndims: Sequence[int]) -> tuple[list[str], str]:
@@ -140,29 +156,27 @@ def _checked_result(result: str, parts: Sequence[str], subscripts: str) -> str:
     return result
 
 
-def _without_single_axes(xs: Sequence[Any], parts: Sequence[str]) -> tuple[list[Any], list[str]]:
-    """Operands without the axes of length one that broadcast against a longer axis of the same index."""
+def _without_single_axes(shapes: Sequence[Shape], parts: Sequence[str]) -> tuple[list[Shape], list[str]]:
+    """Shapes without the axes of length one that broadcast against a longer axis of the same index."""
     length: dict[str, int] = {}
-    for x, part in zip(xs, parts):
-        for k, n in zip(part, x.shape):
+    for shape, part in zip(shapes, parts):
+        for k, n in zip(part, shape):
             if length.get(k, 1) == 1:
                 length[k] = n
             elif n not in (1, length[k]):
                 raise ShapeError(f"einsum: index {k!r} has length {length[k]} in one place and {n} in another")
-    kept_xs, kept_parts = [], []
-    for number, (x, part) in enumerate(zip(xs, parts)):
+    kept_shapes, kept_parts = [], []
+    for number, (shape, part) in enumerate(zip(shapes, parts)):
         for k in part:
-            lengths = {n for j, n in zip(part, x.shape) if j == k}
+            lengths = {n for j, n in zip(part, shape) if j == k}
             if len(lengths) > 1:
                 raise ShapeError(
-                    f"einsum: operand {number} repeats index {k!r} on axes of different lengths, shape {x.shape}"
+                    f"einsum: operand {number} repeats index {k!r} on axes of different lengths, shape {shape}"
                 )
-        kept = [i for i, (k, n) in enumerate(zip(part, x.shape)) if n == length[k]]
-        if len(kept) < len(part):
-            x = s.reshape(x, shape=tuple(x.shape[i] for i in kept))
-        kept_xs.append(x)
+        kept = [i for i, (k, n) in enumerate(zip(part, shape)) if n == length[k]]
+        kept_shapes.append(tuple(shape[i] for i in kept))
         kept_parts.append("".join(part[i] for i in kept))
-    return kept_xs, kept_parts
+    return kept_shapes, kept_parts
 
 
 def contracted(xs: Sequence[Any], parts: Sequence[str], result: str, optimize: Any = True) -> Any:

@@ -20,11 +20,11 @@ from koubai.ops.define import conjugated
 from koubai.ops.diagonals import diagonal_of
 from koubai.ops.index import getitem
 from koubai.tensor.numpy.arguments import arrayed, one_axis, refuse
-from koubai.tensor.numpy.notation import einsum
+from koubai.tensor.numpy.notation import einsum, einsum_path
 
 __all__ = [
-    "convolve", "correlate", "cross", "dot", "einsum", "inner", "kron", "matmul", "matvec", "outer", "tensordot",
-    "trace", "vdot", "vecdot", "vecmat",
+    "convolve", "correlate", "cross", "dot", "einsum", "einsum_path", "inner", "kron", "matmul", "matvec", "outer",
+    "tensordot", "trace", "vdot", "vecdot", "vecmat",
 ]  # fmt: skip
 
 
