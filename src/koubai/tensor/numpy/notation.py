@@ -70,7 +70,7 @@ def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = Fa
     """The order in which to multiply the operands of `einsum`, and a description of it. As `numpy.einsum_path`."""
     subscripts, arrays = _notation(operands)
     blanks = [np.broadcast_to(np.zeros((), x.dtype), x.shape) for x in map(arrayed, arrays)]
-    return np.einsum_path(subscripts, *blanks, optimize=optimize, einsum_call=einsum_call)  # type: ignore[call-overload]
+    return np.einsum_path(subscripts, *blanks, optimize=optimize, einsum_call=einsum_call)  # type: ignore[arg-type]
 
 
 def _keywords(kwargs: dict[str, Any]) -> None:
