@@ -3,5 +3,3 @@
 import koubai.tensor  # noqa: F401 - gives Tensor its methods
 from koubai.tensor.numpy import *
 from koubai.tensor.numpy import __getattr__ as __getattr__
-
-from koubai.numpy import fft as fft, linalg as linalg  # isort: skip - after the names that they would hide

@@ -94,7 +94,8 @@ def _power_base(y: Any, x: Any, p: Any) -> Any:
     # x**(p-1) is infinite at x = 0 for p < 1, which is right, but at p = 0 the derivative is 0. A constant
     # exponent stays a number, so that x**1 and x**2 keep NumPy's fast ways.
     if isinstance(p, (int, float, np.generic)):
-        return p * x ** (p - 1 if p != 0 else 0)
+        lowered: Any = p - 1 if p != 0 else 0  # type: ignore[operator]
+        return p * x**lowered
     return p * x ** where(p == 0, 1, p - 1)
 
 
@@ -354,10 +355,10 @@ def _picked(g: Any, y: Any, mine: Any, other: Any) -> Any:
 
 
 def _extremum(name: str, forward: Any, en: str, ja: str) -> Any:
+    short = name[-3:] if name[0] == "f" else name[:3]
     return elementwise(
         name, forward, Through(lambda g, y, x, z: _picked(g, y, x, z)), Through(lambda g, y, x, z: _picked(g, y, z, x)),
-        words=Words(f"y = {name[-3:] if name[0] == 'f' else name[:3]}(a, b)", "1 for the one chosen, 0 for the other; 1/2 each at a tie",
-                    en, ja),
+        words=Words(f"y = {short}(a, b)", "1 for the one chosen, 0 for the other; 1/2 each at a tie", en, ja),
         samples=binary(complex=False),
     )  # fmt: skip
 
@@ -371,8 +372,14 @@ fmax = _extremum("fmax", np.fmax, "As maximum, but a NaN loses against a number.
 fmin = _extremum("fmin", np.fmin, "As minimum, but a NaN loses against a number.",
                  "minimum と同じ。ただし NaN は数に負ける。")  # fmt: skip
 
+
+def _where(c: Any, x: Any, z: Any) -> Any:
+    y: Any = np.where(c, x, z)
+    return y[()]
+
+
 where = elementwise(
-    "where", lambda c, x, z: np.where(c, x, z)[()],
+    "where", _where,
     None, Through(lambda g, y, c, x, z: where(c, g, 0.0)), Through(lambda g, y, c, x, z: where(c, 0.0, g)),
     lower=Scalar(lambda e, c, x, z: e.select(e.cast(c, np.bool_), x, z), as_is=(0,)),
     words=Words("y = a where c else b", "1 for the one chosen, 0 for the other",
@@ -413,7 +420,8 @@ nan_to_num = elementwise(
 conjugate = elementwise(
     "conjugate", np.conjugate,
     vjp=(lambda g, y, x: conjugated(g),), jvp=(lambda t, y, x: conjugated(t),),
-    words=Words("y = conj x", "the gradient is conjugated too", "The complex conjugate.", "複素共役。勾配も共役になる。"),
+    words=Words("y = conj x", "the gradient is conjugated too", "The complex conjugate.",
+                "複素共役。勾配も共役になる。"),
     samples=unary(),
 )  # fmt: skip
 real = elementwise(

@@ -125,7 +125,9 @@ def _scatter_forward(g: Any, *slots: Any, pattern: Pattern, shape: tuple[int, ..
     return y
 
 
-def _scatter_batch(op: Op, size: int, batched: Sequence[bool], g: Any, *slots: Any, pattern: Pattern, shape: Any) -> Any:
+def _scatter_batch(
+    op: Op, size: int, batched: Sequence[bool], g: Any, *slots: Any, pattern: Pattern, shape: Any
+) -> Any:
     example = np.broadcast_to(np.bool_(False), shape)
     g = stacked(g, batched[0], size)
     if any(batched[1:]):

@@ -49,7 +49,9 @@ def _with_empty() -> list[Sample]:
     return [*_reduction_samples(), Sample(arrays((0, 2)), {"axis": (0,), "keepdims": False}), complex_sample]
 
 
-def reduction(name: str, forward: Callable[..., Any], *, words: Words, samples: Any = _reduction_samples, **rules: Any) -> Op:
+def reduction(
+    name: str, forward: Callable[..., Any], *, words: Words, samples: Any = _reduction_samples, **rules: Any
+) -> Op:
     """An op ``(x, axis, keepdims)`` that folds axes."""
 
     def infer(x: Type, *, axis: Axes, keepdims: bool) -> Type:
@@ -67,7 +69,8 @@ def _sum_vjp(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
 
 
 sum = reduction(
-    "sum", np.sum, linear=True, lower=Fold(lambda dtype: 0, lambda e, y, x: e.add(y, x)), vjp=(_sum_vjp,), samples=_with_empty,
+    "sum", np.add.reduce, linear=True, lower=Fold(lambda dtype: 0, lambda e, y, x: e.add(y, x)), vjp=(_sum_vjp,),
+    samples=_with_empty,
     words=Words("y = sum of x over the axes", "dy/dx = 1 for every element summed",
                 "A sum hands the same gradient to every element that it summed.",
                 "総和は、足し合わせたすべての要素へ同じ勾配を配る。"),
@@ -111,7 +114,8 @@ def _prod_jvp(t: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
 
 
 prod = reduction(
-    "prod", np.prod, lower=Fold(lambda dtype: 1, lambda e, y, x: e.mul(y, x)), vjp=(_prod_vjp,), jvp=(_prod_jvp,), samples=_with_empty,
+    "prod", np.multiply.reduce, lower=Fold(lambda dtype: 1, lambda e, y, x: e.mul(y, x)),
+    vjp=(_prod_vjp,), jvp=(_prod_jvp,), samples=_with_empty,
     words=Words("y = product of x over the axes", "dy/dx_i = product of the other elements",
                 "Each element receives the gradient times the product of all the others, also where some are zero.",
                 "各要素は、勾配に「自分以外の積」を掛けたものを受け取る。0が含まれていても正しい。"),
@@ -134,13 +138,13 @@ def _extremum_jvp(t: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
 
 
 max = reduction(
-    "max", np.max, vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
+    "max", np.maximum.reduce, vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
     words=Words("y = largest x over the axes", "dy/dx = 1 at the largest, else 0; ties share",
                 "Only the largest element receives the gradient; equal ones share it.",
                 "最大の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
 )  # fmt: skip
 min = reduction(
-    "min", np.min, vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
+    "min", np.minimum.reduce, vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
     words=Words("y = smallest x over the axes", "dy/dx = 1 at the smallest, else 0; ties share",
                 "Only the smallest element receives the gradient; equal ones share it.",
                 "最小の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
@@ -251,7 +255,8 @@ any = _counting("any", np.any, "y = (some x is true)", "Whether any element is t
 all = _counting("all", np.all, "y = (every x is true)", "Whether all elements are true; no gradient.",
                 "すべて真か。勾配は流れない。")  # fmt: skip
 count_nonzero = _counting("count_nonzero", np.count_nonzero, "y = number of x that are not 0",
-                          "How many elements are not zero; no gradient.", "0でない要素の数。勾配は流れない。")  # fmt: skip
+                          "How many elements are not zero; no gradient.",
+                          "0でない要素の数。勾配は流れない。")  # fmt: skip
 
 
 def _along(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from koubai.errors import UsageError
-from koubai.graph import apply
+from koubai.graph import Op, apply
 from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.tensor import numpy as knp
@@ -34,20 +34,8 @@ def install() -> None:
             setattr(Tensor, name, _method(name))
     for name, remedy in IN_PLACE.items():
         setattr(Tensor, name, _refused(name, remedy))
-    for method in (_choose, _flatten, _reshape, _transpose, _tobytes, _view):
-        setattr(Tensor, method.__name__[1:], method)
-    Tensor.__getitem__ = _getitem  # type: ignore[attr-defined]
-    Tensor.at = property(At, doc="Places to be updated: ``t.at[i].set(v)``.")  # type: ignore[attr-defined]
-    Tensor.flat = property(_flat, doc="An iterator over all elements.")  # type: ignore[attr-defined]
-    Tensor.mT = property(knp.matrix_transpose, doc="The last two axes exchanged.")  # type: ignore[attr-defined]
-    Tensor.__matmul__ = lambda self, other: knp.matmul(self, other)  # type: ignore[attr-defined]
-    Tensor.__rmatmul__ = lambda self, other: knp.matmul(other, self)  # type: ignore[attr-defined]
-    Tensor.__divmod__ = lambda self, other: knp.divmod(self, other)  # type: ignore[attr-defined]
-    Tensor.__rdivmod__ = lambda self, other: knp.divmod(other, self)  # type: ignore[attr-defined]
-    Tensor.__round__ = lambda self, digits=0: knp.round(self, digits)  # type: ignore[attr-defined]
-    for op, name in [(e.left_shift, "lshift"), (e.right_shift, "rshift")]:
-        setattr(Tensor, f"__{name}__", lambda self, other, op=op: op(self, other))
-        setattr(Tensor, f"__r{name}__", lambda self, other, op=op: op(other, self))
+    for name, special in SPECIAL.items():
+        setattr(Tensor, name, special)
 
 
 def _method(name: str) -> Callable[..., Any]:
@@ -87,9 +75,8 @@ def _reshape(self: Tensor, *shape: Any, order: str = "C", copy: Any = None) -> A
 
 def _transpose(self: Tensor, *axes: Any) -> Any:
     """The axes in another order, reversed by default."""
-    if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-        axes = axes[0]
-    return knp.transpose(self, axes or None)
+    order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
+    return knp.transpose(self, order or None)
 
 
 def _flatten(self: Tensor, order: str = "C") -> Any:
@@ -116,3 +103,32 @@ def _view(self: Tensor, *args: Any) -> Any:
     if args:
         raise UsageError("view: a tensor has no view in another dtype; write t.astype(dtype), or t.reshape(shape)")
     return self
+
+
+def _shift(op: Op) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    return lambda self, other: op(self, other), lambda self, other: op(other, self)
+
+
+_lshift, _rshift = _shift(e.left_shift), _shift(e.right_shift)
+
+SPECIAL: dict[str, Any] = {
+    "__getitem__": _getitem,
+    "__matmul__": lambda self, other: knp.matmul(self, other),
+    "__rmatmul__": lambda self, other: knp.matmul(other, self),
+    "__divmod__": lambda self, other: knp.divmod(self, other),
+    "__rdivmod__": lambda self, other: knp.divmod(other, self),
+    "__lshift__": _lshift[0],
+    "__rlshift__": _lshift[1],
+    "__rshift__": _rshift[0],
+    "__rrshift__": _rshift[1],
+    "__round__": lambda self, digits=0: knp.round(self, digits),
+    "at": property(At, doc="Places to be updated: ``t.at[i].set(v)``."),
+    "choose": _choose,
+    "flat": property(_flat, doc="An iterator over all elements."),
+    "flatten": _flatten,
+    "mT": property(knp.matrix_transpose, doc="The last two axes exchanged."),
+    "reshape": _reshape,
+    "tobytes": _tobytes,
+    "transpose": _transpose,
+    "view": _view,
+}

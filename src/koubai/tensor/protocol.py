@@ -24,8 +24,8 @@ ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
 
 def install() -> None:
     """Let NumPy's functions find koubai's through a tensor."""
-    Tensor.__array_ufunc__ = _array_ufunc  # type: ignore[attr-defined]
-    Tensor.__array_function__ = _array_function  # type: ignore[attr-defined]
+    Tensor.__array_ufunc__ = _array_ufunc
+    Tensor.__array_function__ = _array_function
 
 
 def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:

@@ -78,6 +78,7 @@ class Variable(Tensor):
     """
 
     __slots__ = ("open",)
+    open: bool
 
     @classmethod
     def of(cls, x: Any) -> Variable:

@@ -8,6 +8,7 @@ from koubai.tensor.numpy.building import *
 from koubai.tensor.numpy.calculus import *
 from koubai.tensor.numpy.create import *
 from koubai.tensor.numpy.elementwise import *
+from koubai.tensor.numpy.fallback import __getattr__ as __getattr__
 from koubai.tensor.numpy.index import *
 from koubai.tensor.numpy.join import *
 from koubai.tensor.numpy.names import *
@@ -18,6 +19,5 @@ from koubai.tensor.numpy.reduce import *
 from koubai.tensor.numpy.shape import *
 from koubai.tensor.numpy.ufuncs import *
 from koubai.tensor.numpy.values import *
-from koubai.tensor.numpy.fallback import __getattr__ as __getattr__
 
 from koubai.tensor.numpy import fft as fft, linalg as linalg  # isort: skip - after the functions that they are written with

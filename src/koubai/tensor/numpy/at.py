@@ -13,7 +13,7 @@ from koubai.ops import shape as s
 from koubai.ops.define import shape_of
 from koubai.tensor.numpy.arguments import arrayed, concrete, holds_node
 from koubai.tensor.numpy.index import along_axis, getitem, pattern_of
-from koubai.tensor.numpy.shape import astype, broadcast_to, ravel
+from koubai.tensor.numpy.shape import cast, ravel
 
 __all__ = ["put_along_axis"]
 
@@ -52,8 +52,7 @@ class Places:
         self.index = index
 
     def _value(self, v: Any, shape: tuple[int, ...]) -> Any:
-        v = arrayed(v)
-        return broadcast_to(v if v.dtype == self.of.dtype else astype(v, self.of.dtype), shape)
+        return s.broadcast_to(cast(v, self.of.dtype), shape=shape)
 
     def get(self) -> Any:
         """The elements at these places: ``t[i]``."""
@@ -140,6 +139,5 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any = -1) -> Any:
         arr, axis = ravel(arr), 0
     pattern, slots = along_axis("put_along_axis", arr, indices, axis)
     target = shape_of(i.getitem(arr, *slots, pattern=pattern))
-    values = arrayed(values)
-    values = broadcast_to(values if values.dtype == arr.dtype else astype(values, arr.dtype), target)
+    values = s.broadcast_to(cast(values, arr.dtype), shape=target)
     return s.reshape(i.assign(arr, values, *slots, pattern=pattern), shape=shape)

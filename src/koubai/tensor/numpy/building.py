@@ -85,7 +85,7 @@ def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
     return y
 
 
-class vectorize:  # noqa: N801 - NumPy's name
+class vectorize:
     """A function of numbers applied to arrays, one call an element: a loop in Python. As `numpy.vectorize`,
     without `signature`."""
 

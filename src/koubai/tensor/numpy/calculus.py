@@ -16,7 +16,7 @@ from koubai.tensor.numpy.index import take
 from koubai.tensor.numpy.join import concatenate, stack
 from koubai.tensor.numpy.products import convolve, matmul
 from koubai.tensor.numpy.reduce import average
-from koubai.tensor.numpy.shape import atleast_1d, atleast_2d, ravel
+from koubai.tensor.numpy.shape import atleast_1d, atleast_2d, cast, ravel
 
 __all__ = [
     "bincount", "corrcoef", "cov", "diff", "ediff1d", "gradient", "interp", "polyadd", "polyder", "polyint", "polymul",
@@ -49,16 +49,16 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 @like_numpy
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """The differences of neighbours in the flattened array, with more at the ends. As `numpy.ediff1d`."""
-    parts = [ravel(x) for x in (to_begin,) if x is not None]
-    parts.append(diff(ravel(ary)))
-    parts += [ravel(x) for x in (to_end,) if x is not None]
-    return concatenate(parts) if len(parts) > 1 else parts[0]
+    a = ravel(ary)
+    parts = [x if x is None else cast(ravel(x), a.dtype) for x in (to_begin, diff(a), to_end)]
+    return concatenate([x for x in parts if x is not None])
 
 
 @like_numpy
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Central differences inside, one-sided ones at the ends, along each axis. As `numpy.gradient`."""
     f = arrayed(f)
+    f = f if f.dtype.kind in "fc" else cast(f, float)
     over = axes("gradient", axis, f.ndim) if axis is None or not isinstance(axis, (tuple, list)) else tuple(
         one_axis("gradient", k, f.ndim) for k in axis
     )  # fmt: skip
@@ -82,7 +82,7 @@ def _slope(f: Any, h: Any, axis: int, edge_order: int) -> Any:
         steps = diff(h)
     else:
         raise ShapeError(f"gradient: expected a number or {n} coordinates along axis {axis}, got {tuple(h.shape)}")
-    steps = s.reshape(steps, shape=(n - 1,) + (1,) * (f.ndim - axis - 1))
+    steps = s.reshape(cast(steps, f.dtype), shape=(n - 1,) + (1,) * (f.ndim - axis - 1))
     rise = diff(f, axis=axis)
     slopes = rise / steps
     left, right = part(slopes, axis, None, -1), part(slopes, axis, 1, None)
@@ -246,8 +246,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: An
 def _rows_of(m: Any, rowvar: bool) -> Any:
     m = arrayed(m)
     x = atleast_2d(m)
-    if x.dtype.kind not in "fc":
-        x = s.astype(x, dtype=np.dtype(float))
+    x = cast(x, np.result_type(x.dtype, np.float64))
     return s.transpose(x, axes=(1, 0)) if not rowvar and m.ndim != 1 else x
 
 

@@ -10,8 +10,8 @@ from koubai.errors import ShapeError
 from koubai.graph import Node, constant
 from koubai.ops import shape as s
 from koubai.ops.define import shape_of
-from koubai.tensor.numpy.arguments import arrayed, concrete, holds_node, like_numpy, one_axis, shape_argument
-from koubai.tensor.numpy.shape import astype
+from koubai.tensor.numpy.arguments import arrayed, concrete, holds_node, like_numpy, one_axis, operand, shape_argument
+from koubai.tensor.numpy.shape import cast
 from koubai.tensor.tensor import Tensor
 
 __all__ = [
@@ -30,7 +30,7 @@ def array(object: Any, dtype: Any = None, *, copy: bool | None = True, order: An
         return np.array(object, dtype=dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
     result = _joined(object)
     if dtype is not None:
-        result = astype(result, dtype)
+        result = cast(result, dtype)
     missing = ndmin - result.ndim
     return s.reshape(result, shape=(1,) * missing + tuple(result.shape)) if missing > 0 else result
 
@@ -106,7 +106,7 @@ empty_like = _like("empty_like", 0)
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **rest: Any) -> Any:
     """Copies of one value; it receives the sum of their gradients. As `numpy.full`."""
     value = arrayed(fill_value)
-    return s.broadcast_to(value if dtype is None else astype(value, dtype), shape=shape_argument("full", shape))
+    return s.broadcast_to(value if dtype is None else cast(value, dtype), shape=shape_argument("full", shape))
 
 
 @like_numpy
@@ -114,7 +114,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subo
               device: Any = None) -> Any:  # fmt: skip
     """Copies of one value in the shape and dtype of `a`. As `numpy.full_like`."""
     a = arrayed(a)
-    value = astype(fill_value, a.dtype if dtype is None else dtype)
+    value = cast(fill_value, a.dtype if dtype is None else dtype)
     y = s.broadcast_to(value, shape=tuple(a.shape) if shape is None else shape_argument("full_like", shape))
     return y if isinstance(y, Node) else constant(y, Tensor)
 
@@ -131,19 +131,18 @@ def arange(*args: Any, **options: Any) -> Any:
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
              axis: int = 0, *, device: Any = None) -> Any:  # fmt: skip
     """Evenly spaced numbers from start to stop; both receive gradients. As `numpy.linspace`."""
-    start, stop = arrayed(start) * 1.0, arrayed(stop) * 1.0
+    start, stop = operand(start) * 1.0, operand(stop) * 1.0
     gaps = num - 1 if endpoint else num
     shape = np.broadcast_shapes(shape_of(start), shape_of(stop))
-    share = np.arange(num) / max(gaps, 1)
-    share = share.reshape((num,) + (1,) * len(shape)).astype(np.result_type(start.dtype, stop.dtype).char.lower()
-                                                             if np.result_type(start.dtype, stop.dtype).kind == "f"
-                                                             else float)  # fmt: skip
+    precision = np.result_type(*(x.dtype if hasattr(x, "dtype") else x for x in (start, stop)))
+    share = (np.arange(num) / max(gaps, 1)).reshape((num,) + (1,) * len(shape))
+    share = share.astype(precision.type(0).real.dtype)
     y = start * (1.0 - share) + stop * share
     if axis not in (0, -len(shape) - 1):
         from koubai.tensor.numpy.shape import moveaxis
 
         y = moveaxis(y, 0, one_axis("linspace", axis, len(shape) + 1))
-    y = y if dtype is None else astype(y, dtype)
+    y = y if dtype is None else cast(y, dtype)
     return (y, (stop - start) / gaps) if retstep else y
 
 
@@ -152,7 +151,7 @@ def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: 
              axis: int = 0) -> Any:  # fmt: skip
     """Powers of a base with evenly spaced exponents. As `numpy.logspace`."""
     y = base ** linspace(start, stop, num, endpoint, axis=axis)
-    return y if dtype is None else astype(y, dtype)
+    return y if dtype is None else cast(y, dtype)
 
 
 @like_numpy
@@ -166,7 +165,7 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
         from koubai.tensor.numpy.shape import moveaxis
 
         y = moveaxis(y, 0, axis)
-    return y if dtype is None else astype(y, dtype)
+    return y if dtype is None else cast(y, dtype)
 
 
 @like_numpy

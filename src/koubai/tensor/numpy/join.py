@@ -10,7 +10,7 @@ from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.ops import index as i
 from koubai.ops import shape as s
 from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, one_axis, operand, refuse
-from koubai.tensor.numpy.shape import astype, atleast_1d, atleast_2d, atleast_3d, broadcast_to, ravel
+from koubai.tensor.numpy.shape import atleast_1d, atleast_2d, atleast_3d, broadcast_to, cast, ravel
 
 __all__ = [
     "append", "array_split", "block", "column_stack", "concat", "concatenate", "delete", "dsplit", "dstack",
@@ -37,7 +37,7 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = 
     if axis is None:
         parts, axis = [ravel(x) for x in parts], 0
     if dtype is not None:
-        parts = [astype(x, dtype) for x in parts]
+        parts = [cast(x, dtype) for x in parts]
     if parts[0].ndim == 0:
         raise ShapeError("concatenate: numbers (0-d arrays) have no axis to join along; use stack")
     return s.concatenate(*parts, axis=one_axis("concatenate", axis, parts[0].ndim))
@@ -221,7 +221,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
             values = s.transpose(values, axes=(*range(1, axis + 1), 0, *range(axis + 1, a.ndim))) if axis else values
         count = values.shape[axis]
     shape = (*a.shape[:axis], int(count), *a.shape[axis + 1 :])
-    both = concatenate([a, astype(broadcast_to(values, shape), a.dtype)], axis)
+    both = concatenate([a, cast(broadcast_to(values, shape), a.dtype)], axis)
     order = np.insert(np.arange(n), obj, n + np.arange(count))
     return i.getitem(both, order, pattern=(slice(None),) * axis + (i.Slot(0),))
 

@@ -63,7 +63,8 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     """The distinct elements in order; the gradient goes to the first of equal ones. As `numpy.unique`."""
     a = arrayed(ar)
     values = concrete("unique", a)
-    _, first, *rest = np.unique(values, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
+    numpys: Any = np.unique
+    _, first, *rest = numpys(values, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
     y = take(a, first, axis)
     found = (y, *((plain(first),) if return_index else ()), *map(plain, rest))
     return found if len(found) > 1 else y
@@ -117,6 +118,8 @@ CONTINUOUS = {
     "linear": (1.0, 1.0), "weibull": (0.0, 0.0), "hazen": (0.5, 0.5), "median_unbiased": (1 / 3, 1 / 3),
     "normal_unbiased": (3 / 8, 3 / 8), "interpolated_inverted_cdf": (0.0, 1.0),
 }  # fmt: skip
+# The methods that pick one element.
+EXACT = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
 
 
 def _position(n: Any, q: Any, method: str) -> Any:
@@ -162,6 +165,8 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool,
         raise UnsupportedError(f"{name}: complex numbers have no order")
     if a.dtype.kind != "f":
         a = s.astype(a, dtype=np.dtype(float))
+    # As in NumPy a fraction given as a Python number leaves the precision alone.
+    precision = a.dtype if isinstance(q, (int, float)) or method in EXACT else np.result_type(a.dtype, np.float64)
     q = np.asarray(concrete(name, q), float)
     if np.any(q < 0) or np.any(q > 1):
         raise UsageError(f"{name}: expected fractions from 0 to 1 (percentiles from 0 to 100)")
@@ -178,9 +183,11 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool,
     low = e.floor(position)
     share = position - low
     shape = (q.size, *ordered.shape[1:])
-    places = [s.broadcast_to(s.discrete(arrayed(p), dtype=np.dtype(np.intp)), shape=shape) for p in (low, e.ceil(position))]
-    lower, upper = (take_along_axis(ordered, p, 0) for p in places)
-    y = lower + (upper - lower) * (share if a.dtype == np.float64 else share.astype(a.dtype))
+    lower, upper = (
+        take_along_axis(ordered, s.broadcast_to(s.discrete(arrayed(p), dtype=np.dtype(np.intp)), shape=shape), 0)
+        for p in (low, e.ceil(position))
+    )
+    y = lower + (upper - lower) * (share if precision == np.float64 else share.astype(precision))
     if not ignore_nan:
         whole = r.all(known, axis=(0,), keepdims=True)
         y = e.where(whole, y, np.nan)
@@ -203,7 +210,7 @@ def percentile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_inpu
                interpolation: Any = None) -> Any:  # fmt: skip
     """As `quantile`, with q in percent. As `numpy.percentile`."""
     refuse("percentile", out=out, weights=weights)
-    q = np.asarray(concrete("percentile", q)) / 100.0
+    q = q / 100.0 if isinstance(q, (int, float)) else np.asarray(concrete("percentile", q)) / 100.0
     return _quantile("percentile", a, q, axis, interpolation or method, keepdims, False)
 
 
@@ -229,7 +236,7 @@ def nanpercentile(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_i
                   interpolation: Any = None) -> Any:  # fmt: skip
     """As `percentile`, of what is not NaN. As `numpy.nanpercentile`."""
     refuse("nanpercentile", out=out, weights=weights)
-    q = np.asarray(concrete("nanpercentile", q)) / 100.0
+    q = q / 100.0 if isinstance(q, (int, float)) else np.asarray(concrete("nanpercentile", q)) / 100.0
     return _quantile("nanpercentile", a, q, axis, interpolation or method, keepdims, True)
 
 

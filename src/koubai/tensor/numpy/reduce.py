@@ -39,7 +39,10 @@ def _count(a: Any, over: tuple[int, ...], where: Any, keepdims: bool) -> Any:
         for i in over:
             n *= a.shape[i]
         return n
-    return r.count_nonzero(s.broadcast_to(operand(where), shape=tuple(a.shape)), axis=over, keepdims=keepdims)
+    count = r.count_nonzero(s.broadcast_to(operand(where), shape=tuple(a.shape)), axis=over, keepdims=keepdims)
+    kind = a.dtype.kind
+    # In the array's own precision: an int64 array would make a float32 one float64.
+    return s.astype(count, dtype=np.dtype(a.dtype.char.lower() if kind == "c" else a.dtype if kind == "f" else float))
 
 
 @like_numpy

@@ -279,8 +279,15 @@ def resize(a: Any, new_shape: Any) -> Any:
 @like_numpy
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """Another dtype; the gradient comes back in the old one, and none through integers. As `numpy.astype`."""
+    return cast(x, dtype)
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """`x` in another dtype; as it is if it has this one."""
     x = arrayed(x)
     dtype = np.dtype(dtype)
+    if x.dtype == dtype:
+        return x
     if dtype.kind in "fc":
         return s.astype(e.real(x) if x.dtype.kind == "c" and dtype.kind == "f" else x, dtype=dtype)
     return s.discrete(x, dtype=dtype)
@@ -353,4 +360,5 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
         raise ShapeError(f"vander: expected one axis, got shape {tuple(x.shape)}")
     count = x.shape[0] if N is None else int(N)
     powers = np.arange(count) if increasing else np.arange(count)[::-1]
+    x = cast(x, np.promote_types(x.dtype, int))
     return e.power(s.reshape(x, shape=(x.shape[0], 1)), powers.astype(x.dtype))

@@ -1,0 +1,64 @@
+"""Every function of kb.numpy: its values are NumPy's, and its gradients agree with numerical differentiation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import koubai as kb
+import koubai.numpy as knp
+from koubai.tensor.trees import flatten
+from numpy_cases import DISCRETE, SMOOTH, Case, case_id
+
+
+def values(case: Case, module: Any, convert: Any) -> list[Any]:
+    with np.errstate(all="ignore"):
+        return flatten(case.call(module, *map(convert, case.arrays)))[0]
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    if isinstance(found, kb.Tensor):
+        assert found.dtype == np.asarray(expected).dtype
+        assert found.shape == np.shape(expected)
+        assert type(found.value) is np.ndarray if found.shape else isinstance(found.value, np.generic)
+        found = found.numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("case", SMOOTH + DISCRETE, ids=case_id)
+def test_value_is_numpys(case: Case) -> None:
+    expected = values(case, np, lambda x: x)
+    plain = values(case, knp, lambda x: x)
+    tensors = values(case, knp, lambda x: kb.tensor(x, requires_grad=np.asarray(x).dtype.kind in "fc"))
+    for found in (plain, tensors):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected):
+            assert_same(one, other)
+    assert not any(isinstance(x, kb.Tensor) for x in plain)
+
+
+@pytest.mark.parametrize("case", SMOOTH, ids=case_id)
+def test_gradient_is_right(case: Case) -> None:
+    def f(*xs: Any) -> Any:
+        return flatten(case.call(knp, *xs))[0]
+
+    with np.errstate(all="ignore"):
+        report = kb.check_grads(f, *case.arrays, order=case.order)
+    assert report.ok
+
+
+@pytest.mark.parametrize("case", DISCRETE, ids=case_id)
+def test_no_gradient_flows(case: Case) -> None:
+    for x in values(case, knp, lambda x: kb.tensor(x, requires_grad=np.asarray(x).dtype.kind == "f")):
+        assert not (isinstance(x, kb.Tensor) and x.requires_grad)
+
+
+@pytest.mark.parametrize("case", SMOOTH, ids=case_id)
+def test_float32_stays_float32(case: Case) -> None:
+    arrays = tuple(np.float32(x) if np.asarray(x).dtype == np.float64 else x for x in case.arrays)
+    small = Case(case.label, case.call, arrays)
+    expected = values(small, np, lambda x: x)
+    for found, other in zip(values(small, knp, kb.tensor), expected, strict=True):
+        assert np.asarray(other).dtype == getattr(found, "dtype", np.asarray(other).dtype)
