@@ -9,12 +9,14 @@ from koubai.optim.accumulate import Accumulated
 from koubai.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from koubai.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop
 from koubai.optim.clip import Clipped, clip_by_global_norm, clip_by_norm, clip_by_value, global_norm
+from koubai.optim.lbfgs import LBFGS
 from koubai.optim.lookup import get
 from koubai.optim.optimizer import Optimizer
 from koubai.optim.sgd import ASGD, SGD, Rprop
 
 __all__ = [
     "ASGD",
+    "LBFGS",
     "SGD",
     "Accumulated",
     "Adadelta",

@@ -8,6 +8,7 @@ from koubai.errors import DTypeError, UsageError
 from koubai.optim.adam import Adam, Adamax, AdamW, NAdam, RAdam
 from koubai.optim.adaptive import Adadelta, Adafactor, Adagrad, RMSprop
 from koubai.optim.hyper import unknown
+from koubai.optim.lbfgs import LBFGS
 from koubai.optim.optimizer import Stepping
 from koubai.optim.sgd import ASGD, SGD, Rprop
 
@@ -16,7 +17,7 @@ __all__ = ["get"]
 _CLASSES: dict[str, type[Any]] = {
     kind.__name__.lower(): kind
     for kind in (
-        SGD, ASGD, Rprop, Adagrad, Adadelta, RMSprop, Adafactor, Adam, AdamW, Adamax, NAdam, RAdam,
+        SGD, ASGD, Rprop, Adagrad, Adadelta, RMSprop, Adafactor, Adam, AdamW, Adamax, NAdam, RAdam, LBFGS,
     )
 }  # fmt: skip
 
@@ -44,7 +45,7 @@ def get(optimizer: Any, **options: Any) -> Any:
     0.9
     """
     if not isinstance(optimizer, str):
-        if not isinstance(optimizer, Stepping):
+        if not isinstance(optimizer, (Stepping, LBFGS)):
             raise DTypeError(
                 f"optim.get: expected the name of an optimizer or an optimizer, got {type(optimizer).__name__}"
             )

@@ -16,7 +16,7 @@ from koubai.ops.shape import astype, concatenate, reshape
 from koubai.optim.hyper import checked, is_schedule, unknown
 from koubai.optim.trees import named_leaves, rebuilt
 
-__all__ = ["Optimizer", "Stepping", "like", "sized_zeros"]
+__all__ = ["Optimizer", "Stepping", "distinct", "like", "sized_zeros"]
 
 State = dict[str, Any]
 
@@ -98,7 +98,7 @@ class Stepping:
         >>> w
         tensor([0.5, 1. ], requires_grad=True)
         """
-        tensors = _distinct(model)
+        tensors = distinct(model)
         trained = {name: p for name, p in tensors.items() if p.requires_grad}
         grads = {name: p.grad for name, p in trained.items()}
         if all(g is None for g in grads.values()):
@@ -145,7 +145,7 @@ class Stepping:
         raise NotImplementedError
 
 
-def _distinct(model: Any) -> dict[str, Any]:
+def distinct(model: Any) -> dict[str, Any]:
     """The parameters by name; one that is used under several names under its first."""
     pairs = model.named_parameters() if hasattr(model, "named_parameters") else model.items()
     seen: set[int] = set()
