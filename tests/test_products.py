@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import koubai as kb
 from koubai.errors import ShapeError, UnsupportedError, UsageError
@@ -100,6 +102,47 @@ EINSUMS: list[tuple[str, tuple[Any, ...]]] = [
 @pytest.mark.parametrize(("subscripts", "args"), EINSUMS, ids=[s for s, _ in EINSUMS])
 def test_einsum(subscripts: str, args: tuple[Any, ...]) -> None:
     agree(lambda *xs: kn.einsum(subscripts, *xs), lambda *xs: np.einsum(subscripts, *xs), *args)
+
+
+@st.composite
+def einsums(draw: Any) -> tuple[str, list[Any]]:
+    """Up to three operands over four indices, with repeats, ellipses, axes of length one, and results of any order."""
+    length = {"a": 2, "b": 3, "c": 1, "d": 2}
+    dots = draw(st.booleans())
+    parts, arrays = [], []
+    for _ in range(draw(st.integers(1, 3))):
+        part = "".join(draw(st.lists(st.sampled_from("abcd"), max_size=3)))
+        shape = [length[k] if part.count(k) > 1 or draw(st.integers(0, 3)) else 1 for k in part]
+        spread = draw(st.lists(st.sampled_from([1, 2]), max_size=2)) if dots else []
+        place = draw(st.integers(0, len(part))) if dots else 0
+        parts.append(part[:place] + "..." * dots + part[place:])
+        arrays.append(real(*shape[:place], *spread, *shape[place:]))
+    subscripts = ",".join(parts)
+    if draw(st.booleans()):
+        named = sorted(set(subscripts) & set(length))
+        kept = draw(st.lists(st.sampled_from(named), unique=True)) if named else []
+        subscripts += "->" + "..." * dots + "".join(kept)
+    return subscripts, arrays
+
+
+@settings(max_examples=80, deadline=None)
+@given(einsums())
+def test_any_einsum(case: tuple[str, list[Any]]) -> None:
+    subscripts, arrays = case
+    expected = np.einsum(subscripts, *arrays)
+    found = kn.einsum(subscripts, *arrays)
+    assert np.shape(found) == np.shape(expected)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    kb.check_grads(lambda *xs: kn.einsum(subscripts, *xs), *arrays)
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.int32, np.uint8])
+@pytest.mark.parametrize("subscripts", ["ij->j", "ii", "ij,jk->ik", "ij,ij->"])
+def test_einsum_keeps_small_integers(subscripts: str, dtype: Any) -> None:
+    xs = [np.eye(3).astype(dtype)] * (1 + subscripts.count(","))
+    found, expected = kn.einsum(subscripts, *xs), np.einsum(subscripts, *xs)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_einsum_takes_lists_of_numbers() -> None:

@@ -205,7 +205,10 @@ def _tidied(x: Any, part: str, others: Sequence[str]) -> tuple[Any, str]:
             part = part[:i] + part[i + 1 : j] + part[j + 1 :] + k
     alone = tuple(i for i, k in enumerate(part) if not any(k in other for other in others))
     if alone:
+        dtype = x.dtype
         x = r.sum(x, axis=alone, keepdims=False)
+        if x.dtype != dtype:  # sum widens small integers, einsum does not
+            x = s.discrete(x, dtype=dtype)
     return x, "".join(k for i, k in enumerate(part) if i not in alone)
 
 
