@@ -365,6 +365,46 @@ def test_buffers_are_replaced_by_assignment() -> None:
         module.mean = np.zeros(3)
 
 
+def test_compiled_models_know_training_from_evaluation_and_keep_their_counters() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.5), nn.Linear(4, 2))
+    twin = copy.deepcopy(model)
+    x = np.linspace(-1, 1, 15, dtype=np.float32).reshape(5, 3)
+    f = kb.compile(lambda x: model(x))
+    for mode in (True, True, False, True, False):
+        model.train(mode)
+        twin.train(mode)
+        np.testing.assert_allclose(f(x), twin(x).numpy(), rtol=1e-6)
+        assert model[1].steps.item() == twin[1].steps.item()
+    model.astype(np.float64)
+    assert f(x).dtype == np.float64
+    assert sum(map(len, f.programs.values())) == 3
+
+
+def test_a_compiled_running_mean() -> None:
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            self.mean = nn.Buffer(np.zeros(2))
+
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            if self.training:
+                self.mean = 0.5 * self.mean + 0.5 * x
+            return x - self.mean
+
+    module = Mean()
+    f = kb.compile(lambda x: module(x))
+    x = np.array([2.0, 4.0])
+    assert f(x).tolist() == [1, 2]
+    assert f(x).tolist() == [0.5, 1]
+    assert module.mean.numpy().tolist() == [1.5, 3]
+    pure = kb.compile(lambda x: nn.functional_call(module, {}, x))
+    assert pure(x).tolist() == [0.25, 0.5]
+    assert module.mean.numpy().tolist() == [1.5, 3]
+    module.mean = [0.0, 0.0]
+    assert pure(x).tolist() == [1, 2]
+    module.eval()
+    assert f(x).tolist() == [2, 4]
+
+
 def test_a_dataclass_can_be_a_module() -> None:
     @dataclass
     class Scaled(nn.Module):

@@ -47,7 +47,7 @@ class Activation(Module):
     """A function of its input; its options are its attributes, in the order of its arguments."""
 
     def extra_repr(self) -> str:
-        options = {k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "training"}
+        options = {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
         return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 

@@ -81,11 +81,14 @@ def _called(model: Module, values: Mapping[str, Any], args: Any, kwargs: Any) ->
     """The output, what stood in place of the members at the end, and the members by path and by place."""
     # A tied parameter must be replaced in all its places, so members are told apart by identity.
     first: dict[str, Any] = {}
+    present: dict[str, Any] = {}
     places: dict[Any, list[tuple[int, str]]] = {}
     for path, owner, name, member in model._walk():
         if not isinstance(member, Module):
             if member not in places:
                 first[path] = member
+                if isinstance(member, Buffer) and path not in values:
+                    present[path] = getattr(owner, name)
             places.setdefault(member, []).append((id(owner), name))
     unknown = [name for name in values if name not in first]
     if unknown:
@@ -97,7 +100,7 @@ def _called(model: Module, values: Mapping[str, Any], args: Any, kwargs: Any) ->
     for path, member in first.items():
         if path not in values and not isinstance(member, Buffer):
             continue
-        value = values.get(path, member)
+        value = values[path] if path in values else present[path]
         if not isinstance(value, Node):
             value = np.asarray(value)[()]
         if value.shape != member.shape:

@@ -15,7 +15,8 @@ from koubai.graph import Node
 from koubai.nn.members import loaded, matching, refuse_container
 from koubai.nn.parameter import Buffer, Parameter
 from koubai.nn.text import one_line, summary
-from koubai.tensor import no_grad
+from koubai.tensor import Tensor, no_grad
+from koubai.tensor.watch import State, Watch, watched
 
 __all__ = ["Module", "substituted"]
 
@@ -51,7 +52,7 @@ class Module:
     (5, 2)
     """
 
-    training: bool
+    _training: bool
     _members: dict[str, Any]
     _parent: tuple[weakref.ref[Module], str] | None
     _seed: int
@@ -59,7 +60,7 @@ class Module:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Here and not in __init__, so that a subclass need not call super().__init__().
         self = super().__new__(cls)
-        self.__dict__.update(training=True, _members={}, _parent=None, _seed=0)
+        self.__dict__.update(_training=True, _members={}, _parent=None, _seed=0)
         return self
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -103,11 +104,22 @@ class Module:
         value.link(self, name)
 
     def _replace_buffer(self, name: str, value: Any) -> None:
-        overrides = substituted.get()
+        new = self._members[name].successor(value)
+        overrides, watch = substituted.get(), watched.get()
         if overrides is not None and (id(self), name) in overrides:
-            overrides[id(self), name] = self._members[name].successor(value)
+            overrides[id(self), name] = new
+        elif watch is not None:
+            self._state_of(watch, name).now = new
         else:
-            self._members[name] = self._members[name].successor(value)
+            self._members[name] = new
+
+    def _state_of(self, watch: Watch, name: str) -> State:
+        members = self._members
+
+        def write(value: Any) -> None:
+            members[name] = members[name].successor(value)
+
+        return watch.state((id(self), name), members[name].type, lambda: members[name].value, write)
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for what is not in __dict__: the registered members.
@@ -116,7 +128,22 @@ class Module:
         except KeyError:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}") from None
         overrides = substituted.get()
-        return member if overrides is None else overrides.get((id(self), name), member)
+        if overrides is not None and (id(self), name) in overrides:
+            return overrides[id(self), name]
+        watch = watched.get() if isinstance(member, Buffer) else None
+        return member if watch is None else self._state_of(watch, name).now
+
+    @property
+    def training(self) -> bool:
+        """Whether the module is being trained; `train` and `eval` set it, here and in all modules below."""
+        watch = watched.get()
+        if watch is None:
+            return self._training
+        return bool(watch.setting((id(self), "training"), lambda: self._training))
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        object.__setattr__(self, "_training", bool(mode))
 
     def __delattr__(self, name: str) -> None:
         if self._members.pop(name, None) is None:
@@ -266,7 +293,7 @@ class Module:
     def train(self, mode: bool = True) -> Self:
         """Set `training` here and below: dropout drops, normalization uses the batch. Returns self."""
         for module in self.modules():
-            object.__setattr__(module, "training", bool(mode))
+            module.training = mode
         return self
 
     def eval(self) -> Self:
@@ -377,8 +404,8 @@ class Module:
                 y = self(x.astype(self.dtype, copy=False))
         finally:
             for module, mode in modes:
-                object.__setattr__(module, "training", mode)
-        return np.asarray(y.value) if isinstance(y, Node) else y
+                module.training = mode
+        return np.asarray(y._concrete("predict()")) if isinstance(y, Tensor) else y
 
     # Copies and text
 

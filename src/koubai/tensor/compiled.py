@@ -11,6 +11,7 @@ import numpy as np
 from koubai.graph import Node, Type, constant, placeholder, to_text, topological, type_of
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.trees import flatten
+from koubai.tensor.watch import Watch, watched
 
 __all__ = ["Compiled", "compile"]
 
@@ -22,8 +23,9 @@ def compile(f: Callable[..., Any]) -> Compiled:
 
     At the first call with arguments of some types (shapes and dtypes) `f` runs once on tensors of which only
     the types are known; the graph that it leaves is compiled and kept for these types. Tensors that `f`
-    reaches by itself, parameters among them, are read anew at every call. Arguments that are not arrays
-    (numbers, strings, None) are constants: another value is traced anew.
+    reaches by itself, parameters among them, are read anew at every call; what it assigns to a model's
+    buffers is assigned after every call. Arguments that are not arrays (numbers, strings, None) and whether
+    a model is in training are constants: another value is traced anew.
 
     Parameters
     ----------
@@ -58,12 +60,13 @@ class Compiled:
     Attributes
     ----------
     programs : dict
-        One compiled program for each combination of types seen.
+        The compiled programs for each combination of types seen: one, or more where a model was switched
+        between training and evaluation, or converted.
     """
 
     def __init__(self, f: Callable[..., Any]) -> None:
         self.f = f
-        self.programs: dict[Any, _Traced] = {}
+        self.programs: dict[Any, list[_Traced]] = {}
         update_wrapper(self, f)
 
     def __call__(self, *args: Any) -> Any:
@@ -71,9 +74,11 @@ class Compiled:
         if any(isinstance(x, Node) and (x.requires_grad or x.value is None) for x in leaves):
             return self.f(*args)
         key = _signature(args, leaves)
-        traced = self.programs.get(key)
+        known = self.programs.setdefault(key, [])
+        traced = next((t for t in known if t.holds()), None)
         if traced is None:
-            traced = self.programs[key] = _Traced(self.f, leaves, rebuild)
+            traced = _Traced(self.f, leaves, rebuild)
+            known.append(traced)
         results = traced(leaves)
         if any(isinstance(x, Node) for x in leaves):
             results = [constant(y, Tensor) for y in results]
@@ -81,14 +86,17 @@ class Compiled:
 
     def loops(self) -> str:
         """The loops of every program, as readable text."""
-        return "\n\n".join(traced.program.loops() for traced in self.programs.values())
+        return "\n\n".join(traced.program.loops() for traced in self._traced())
 
     def ir(self) -> str:
         """The LLVM IR of every program, as it is handed to LLVM."""
-        return "\n\n".join(traced.program.ir for traced in self.programs.values())
+        return "\n\n".join(traced.program.ir for traced in self._traced())
 
     def __str__(self) -> str:
-        return "\n\n".join(str(traced) for traced in self.programs.values()) or "not called yet, so not compiled"
+        return "\n\n".join(map(str, self._traced())) or "not called yet, so not compiled"
+
+    def _traced(self) -> list[_Traced]:
+        return [traced for known in self.programs.values() for traced in known]
 
 
 def _signature(args: Sequence[Any], leaves: Sequence[Any]) -> Any:
@@ -113,18 +121,37 @@ class _Traced:
         for i in self.positions:
             arguments[i] = placeholder(_type(leaves[i]), Tensor)
             self.inputs.append(arguments[i])
-        y = f(*rebuild(arguments))
+        self.watch = Watch()
+        token = watched.set(self.watch)
+        try:
+            y = f(*rebuild(arguments))
+        finally:
+            watched.reset(token)
         outputs, self.rebuild = flatten(y)
+        self.states = list(self.watch.states.values())
+        self.changed = [state for state in self.states if state.now is not state.before]
+        outputs += [state.now for state in self.changed]
         self.traced = [x if isinstance(x, Node) else constant(np.asarray(x)[()], Tensor) for x in outputs]
+        self.inputs += [state.before for state in self.states]
         self.outputs = simplify(self.traced, keep=self.inputs)
         self.captured = [
             node for node in topological(self.outputs) if node.op is None and node.value is not None
         ]
+        self.types = [node.type for node in self.captured]
         self.program = Program([*self.inputs, *self.captured], self.outputs)
+
+    def holds(self) -> bool:
+        """Whether a new trace would be the same: settings and the types of captured tensors have not changed."""
+        return self.watch.holds() and all(node.type == of for node, of in zip(self.captured, self.types))
 
     def __call__(self, leaves: Sequence[Any]) -> list[Any]:
         given = [leaves[i].value if isinstance(leaves[i], Node) else leaves[i] for i in self.positions]
-        return self.program(*given, *(node.value for node in self.captured))
+        states = [state.read() for state in self.states]
+        results = list(self.program(*given, *states, *(node.value for node in self.captured)))
+        count = len(results) - len(self.changed)
+        for state, value in zip(self.changed, results[count:]):
+            state.write(value)
+        return results[:count]
 
     def __str__(self) -> str:
         callbacks = self.program.callbacks()
