@@ -57,8 +57,8 @@ def _weight(x: Any, unsafe: Any) -> Any:
 
 
 def _over(x: Any, y: Any) -> Any:
-    """x/y, and 0 where x is 0."""
-    return x / where(x == 0, 1.0, y)
+    """x/y, and 0 for 0/0; elsewhere 0/y stays a quotient, whose slope in x is 1/y."""
+    return x / where((x == 0) & (y == 0), 1.0, y)
 
 
 def _positive(low: float = 0.3, high: float = 2.0) -> Any:
