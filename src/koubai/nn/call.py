@@ -53,9 +53,7 @@ def functional_call(model: Module, params: Mapping[str, Any], *args: Any, **kwar
     return _called(model, params, args, kwargs)[0]
 
 
-def stateful_call(
-    model: Module, values: Mapping[str, Any], *args: Any, **kwargs: Any
-) -> tuple[Any, dict[str, Any]]:
+def stateful_call(model: Module, values: Mapping[str, Any], *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
     """As `functional_call`, but returns what the model assigned to its buffers too, by path.
 
     A training step as a pure function takes the buffers among `values` and hands their successors on.
@@ -93,8 +91,7 @@ def _called(model: Module, values: Mapping[str, Any], args: Any, kwargs: Any) ->
     unknown = [name for name in values if name not in first]
     if unknown:
         raise UsageError(
-            f"functional_call: the model has no parameter {', '.join(map(repr, unknown))}; "
-            f"it has {', '.join(first)}"
+            f"functional_call: the model has no parameter {', '.join(map(repr, unknown))}; it has {', '.join(first)}"
         )
     overrides = dict(substituted.get() or {})
     for path, member in first.items():

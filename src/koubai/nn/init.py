@@ -241,9 +241,7 @@ def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
     return Normal(mean, _not_negative("normal", std))
 
 
-def truncated_normal(
-    mean: float = 0.0, std: float = 1.0, low: float = -2.0, high: float = 2.0
-) -> Initializer:
+def truncated_normal(mean: float = 0.0, std: float = 1.0, low: float = -2.0, high: float = 2.0) -> Initializer:
     """Normally distributed, but only between `low` and `high` (these are values, not deviations).
 
     Raises

@@ -212,9 +212,7 @@ class Parameter(Owned):
         shape, dtype = self.shape, self.dtype
         value = cast(path, self.initializer(key_of(seed, path), shape, dtype), dtype)
         if value.shape != shape:
-            raise ShapeError(
-                f"{path or 'Parameter'}: the initializer returned shape {value.shape}, expected {shape}"
-            )
+            raise ShapeError(f"{path or 'Parameter'}: the initializer returned shape {value.shape}, expected {shape}")
         self.value = value[()]
 
     def convert(self, dtype: Any) -> None:
@@ -232,9 +230,7 @@ class Parameter(Owned):
         return _restored, (np.array(self.value), self.initializer, self.requires_grad, self._given_name)
 
 
-def _restored(
-    value: Any, initializer: Initializer | None, requires_grad: bool, name: str | None
-) -> Parameter:
+def _restored(value: Any, initializer: Initializer | None, requires_grad: bool, name: str | None) -> Parameter:
     parameter = Parameter(value, requires_grad=requires_grad, name=name)
     parameter.initializer = initializer
     return parameter

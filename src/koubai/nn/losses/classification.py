@@ -124,9 +124,7 @@ def _along(weight: Any, like: Any, axis: int) -> Any:
     return astype(reshape(weight, shape=(classes,) + (1,) * (like.ndim - axis - 1)), dtype=like.dtype)
 
 
-def _picked(
-    name: str, log_p: Any, labels: Any, axis: int, weight: Any, ignore: int | None
-) -> tuple[Any, Any]:
+def _picked(name: str, log_p: Any, labels: Any, axis: int, weight: Any, ignore: int | None) -> tuple[Any, Any]:
     """Each example's (weighted) loss, and its weight; None for weights that are all one."""
     classes = log_p.shape[axis]
     expected = log_p.shape[:axis] + log_p.shape[axis + 1 :]
@@ -137,8 +135,7 @@ def _picked(
         elif labels.size == _size(expected):
             hint = f"; write labels.reshape{expected}"
         raise ShapeError(
-            f"{name}: expected labels of shape {expected} for logits of shape {log_p.shape}, "
-            f"got {labels.shape}{hint}"
+            f"{name}: expected labels of shape {expected} for logits of shape {log_p.shape}, got {labels.shape}{hint}"
         )
     if labels.dtype.kind not in "biu":
         raise DTypeError(f"{name}: expected integer labels, got {labels.dtype}; write labels.astype(int)")

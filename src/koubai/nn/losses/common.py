@@ -52,8 +52,7 @@ def matched(name: str, prediction: Any, target: Any) -> tuple[Any, Any]:
         if prediction.size == target.size:
             remedy = f"; reshape one of them, for instance target.reshape{prediction.shape}"
         raise ShapeError(
-            f"{name}: expected targets of the predictions' shape {prediction.shape}, "
-            f"got {target.shape}{remedy}"
+            f"{name}: expected targets of the predictions' shape {prediction.shape}, got {target.shape}{remedy}"
         )
     if target.dtype != prediction.dtype:
         target = astype(target, dtype=prediction.dtype)

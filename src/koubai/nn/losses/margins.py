@@ -61,9 +61,7 @@ def hinge_embedding(distances: Any, targets: Any, *, margin: float = 1.0, reduct
     return reduced("hinge_embedding", e.where(targets > 0, distances, e.relu(margin - distances)), reduction)
 
 
-def margin_ranking(
-    first: Any, second: Any, targets: Any, *, margin: float = 0.0, reduction: Reduction = "mean"
-) -> Any:
+def margin_ranking(first: Any, second: Any, targets: Any, *, margin: float = 0.0, reduction: Reduction = "mean") -> Any:
     """``max(0, margin - t (a - b))``: target 1 wants a above b, -1 the opposite."""
     first, second = matched("margin_ranking", first, second)
     difference, targets = _signs("margin_ranking", first - second, targets)
