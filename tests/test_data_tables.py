@@ -128,9 +128,7 @@ def test_files_that_are_not_there(tmp_path):
 
 def test_a_target_that_is_not_there(table):
     path = table("weight,colour\n1,x\n2,y\n")
-    with pytest.raises(
-        kb.DataError, match=r"named 'color'; did you mean 'colour'\? The columns are 'weight'"
-    ):
+    with pytest.raises(kb.DataError, match=r"named 'color'; did you mean 'colour'\? The columns are 'weight'"):
         read_csv(path, target="color")
     with pytest.raises(kb.DataError, match="no column at position 7"):
         read_csv(path, target=7)

@@ -80,11 +80,15 @@ def ops(pattern: str, lang: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command and exit."""
-    sys.exit(_code(arguments))
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = _code(arguments)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    sys.exit(code)
 
 
 def _code(arguments: list[str] | None) -> int:
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         return int(cli.main(arguments, prog_name="koubai", standalone_mode=False) or 0)
     except click.ClickException as error:

@@ -80,7 +80,7 @@ def split(*data: Any, fraction: float = 0.2, seed: int = 0, stratify: Any = None
         count = min(max(round(n * fraction), 1), n - 1)
         second = order[:count]
     else:
-        second = _stratified(order, labels[order], fraction)
+        second = _stratified(order, labels[order], fraction, whole)
     chosen = np.zeros(n, dtype=bool)
     chosen[second] = True
     first, second = order[~chosen[order]], order[chosen[order]]
@@ -107,13 +107,15 @@ def _labels(whole: Dataset | None, arrays: list[Any], stratify: Any, n: int) -> 
     return labels
 
 
-def _stratified(order: Any, labels: Any, fraction: float) -> Any:
+def _stratified(order: Any, labels: Any, fraction: float, whole: Dataset | None) -> Any:
     """The rows of the second part: from each class its share, the largest remainders first (Hamilton)."""
     classes, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if counts.min() < 2:
-        lonely = classes[counts.argmin()]
+        lonely: Any = classes[counts.argmin()]
+        if whole is not None and whole.class_names is not None:
+            lonely = repr(whole.class_names[int(lonely)])
         raise DataError(
-            f"split: class {lonely} has only one example, which cannot be in both parts; remove it, or pass "
+            f"{whole.name if whole and whole.name else 'split'}: class {lonely} has only one example, which cannot be in both parts; remove it, or pass "
             f"stratify=False"
         )
     n = len(labels)

@@ -27,7 +27,7 @@ class History:
     epochs : int
         How many epochs were completed.
     seconds : float
-        Time spent in training, the check and validation included.
+        Time spent in training, validation included, the gradient check not.
     best_epoch : int or None
         The epoch (from 1) whose monitored value was best.
     kept_epoch : int or None

@@ -1,0 +1,419 @@
+"""fit and evaluate: what is computed, what is refused before the first step, and what an interruption leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+import koubai as kb
+from koubai.data import permutation
+from koubai.optim import SGD
+from koubai.train import Callback, EarlyStopping, GradCheck
+from koubai.train.step import Step
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(23, 3))
+LABELS = (X[:, 0] + X[:, 1] > 0).astype(int)
+Y = X @ [1.0, -2.0, 0.5] + 0.3
+
+
+def classifier(hidden=5, dtype=np.float64, seed=0):
+    return kb.nn.Sequential(
+        kb.nn.Linear(3, hidden, dtype=dtype), kb.nn.Tanh(), kb.nn.Linear(hidden, 2, dtype=dtype)
+    ).init(seed)
+
+
+def weights(model):
+    return np.concatenate([a.ravel() for a in model.state_dict().values()])
+
+
+def fit(model, data=(X, LABELS), **options):
+    defaults = {"loss": "cross_entropy", "optimizer": SGD(lr=0.1), "epochs": 3, "batch_size": 5, "check": False}
+    return kb.fit(model, data, **{**defaults, **options})
+
+
+def test_the_loss_is_the_mean_over_the_examples_also_with_a_ragged_last_batch():
+    model = classifier()
+    expected = kb.evaluate(model, (X, LABELS), "cross_entropy")
+    history = fit(model, optimizer=SGD(lr=0.0), epochs=2)
+    np.testing.assert_allclose(history.history["loss"], [expected] * 2, rtol=1e-12)
+    seen = permutation(23, 0, 1)[:20]
+    expected = kb.evaluate(model, (X[seen], LABELS[seen]), "cross_entropy")
+    dropped = fit(model, optimizer=SGD(lr=0.0), epochs=1, drop_last=True)
+    np.testing.assert_allclose(dropped.history["loss"], [expected], rtol=1e-12)
+
+
+def test_the_steps_are_those_of_a_loop_by_hand():
+    model, by_hand = classifier(), classifier()
+    history = fit(model, epochs=2, seed=7, metrics="accuracy")
+    optimizer = SGD(lr=0.1)
+    for epoch in (1, 2):
+        order, total, right = permutation(23, 7, epoch), 0.0, 0
+        for start in range(0, 23, 5):
+            rows = order[start : start + 5]
+            by_hand.zero_grad()
+            y = by_hand(X[rows])
+            loss = kb.nn.losses.cross_entropy(y, LABELS[rows])
+            loss.backward()
+            optimizer.step(by_hand)
+            total += float(loss.item()) * len(rows)
+            right += int((y.numpy().argmax(axis=1) == LABELS[rows]).sum())
+        np.testing.assert_allclose(history.history["loss"][epoch - 1], total / 23, rtol=1e-12)
+        assert history.history["accuracy"][epoch - 1] == right / 23
+    np.testing.assert_allclose(weights(model), weights(by_hand), rtol=1e-12)
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    runs = [(classifier(dtype=np.float32), seed) for seed in (3, 3, 4)]
+    losses = [fit(model, optimizer="adam", seed=seed).history["loss"] for model, seed in runs]
+    assert losses[0] == losses[1] != losses[2]
+    np.testing.assert_array_equal(weights(runs[0][0]), weights(runs[1][0]))
+
+
+def test_training_goes_on_from_the_present_weights():
+    once, twice = classifier(), classifier()
+    fit(once, epochs=4, shuffle=False)
+    fit(twice, epochs=2, shuffle=False)
+    fit(twice, epochs=2, shuffle=False)
+    np.testing.assert_array_equal(weights(once), weights(twice))
+
+
+def test_accumulated_batches_are_one_large_batch():
+    large, small = classifier(), classifier()
+    fit(large, batch_size=10, shuffle=False)
+    fit(small, batch_size=5, accumulate=2, shuffle=False)
+    np.testing.assert_allclose(weights(small), weights(large), rtol=1e-12)
+
+
+def test_clipping_bounds_the_step():
+    model = classifier()
+    before = weights(model)
+    fit(model, optimizer=SGD(lr=1.0), epochs=1, batch_size=23, clip=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(weights(model) - before), 1e-3, rtol=1e-9)
+    fit(model, optimizer=SGD(lr=1.0), epochs=1, clip=lambda grads: {name: 0 * g for name, g in grads.items()})
+    np.testing.assert_allclose(np.linalg.norm(weights(model) - before), 1e-3, rtol=1e-9)
+
+
+def test_a_step_is_a_pure_function():
+    model = kb.nn.Sequential(kb.nn.Linear(3, 8), kb.nn.Dropout(0.5), kb.nn.Linear(8, 2))
+    x, t = X.astype(np.float32), LABELS
+    step = Step(model, kb.nn.losses.cross_entropy, kb.optim.Adam(), x, t, None)
+    state = step.state()
+    order = np.arange(23)
+    first, loss, seen = step(state, order, [(0, 8)], None)
+    step(first, order, [(8, 16)], None)
+    again, loss_again, _ = step(state, order, [(0, 8)], None)
+    assert (loss, seen) == (loss_again, 8)
+    for name in first.params:
+        np.testing.assert_array_equal(first.params[name], again.params[name])
+
+
+def test_schedules_are_followed_step_by_step():
+    seen = []
+    fit(classifier(), optimizer=SGD(lr=lambda step: seen.append(int(step)) or 0.1), epochs=2)
+    assert sorted(set(seen)) == list(range(10))
+
+
+def test_frozen_parameters_stay_and_shared_ones_move_once():
+    model = classifier()
+    model.freeze("0")
+    before = model.state_dict()
+    fit(model)
+    after = model.state_dict()
+    np.testing.assert_array_equal(before["0.weight"], after["0.weight"])
+    assert (before["2.weight"] != after["2.weight"]).any()
+    layer = kb.nn.Linear(3, 3)
+    shared = kb.nn.Sequential(layer, kb.nn.Tanh(), layer)
+    assert fit(shared, (X, LABELS), check=True).grad_check.max_error < 1e-7
+    with pytest.raises(kb.UsageError, match="no parameter to train"):
+        fit(model.freeze())
+
+
+def test_regression_targets_may_be_flat():
+    model = kb.nn.Linear(3, 1, dtype=float)
+    history = fit(model, (X, Y), loss="mse", epochs=60, metrics=["r2", "mae"], validation_data=(X, Y[:, None]))
+    assert history.history["val_r2"][-1] > 0.999
+    assert kb.evaluate(model, (X, Y), "r2") == kb.evaluate(model, (X, Y[:, None]), "r2")
+    np.testing.assert_allclose(model.weight.numpy().ravel(), [1.0, -2.0, 0.5], atol=0.02)
+
+
+def test_binary_classification_with_one_output():
+    model = kb.nn.Linear(3, 1)
+    history = fit(model, loss="binary_cross_entropy", epochs=60, metrics="accuracy", check=True)
+    assert history.history["accuracy"][-1] > 0.9
+    assert history.grad_check.max_error < 1e-7
+
+
+def test_evaluate_gives_a_number_or_a_dict():
+    model = classifier()
+    accuracy = kb.evaluate(model, (X, LABELS), "accuracy")
+    assert accuracy == np.mean(model.predict(X).argmax(axis=1) == LABELS)
+    both = kb.evaluate(model, (X, LABELS), ["accuracy", "cross_entropy"])
+    assert both["accuracy"] == accuracy
+    assert kb.evaluate(model, (X, LABELS), lambda y, t: len(y)) == 23
+    for size in (1, 4, 23):
+        np.testing.assert_allclose(
+            kb.evaluate(model, (X, LABELS), "cross_entropy", batch_size=size), both["cross_entropy"]
+        )
+
+
+def test_metrics_by_hand():
+    y, t = np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 2.0])
+    model = kb.nn.Sequential(kb.nn.Flatten(0))
+    for name, value in (("mse", 5 / 3), ("mae", 1.0), ("rmse", np.sqrt(5 / 3)), ("r2", 1 - 5 / 2)):
+        np.testing.assert_allclose(kb.evaluate(model, (y, t), name), value, rtol=1e-6)
+
+
+def test_validation_is_without_dropout_and_learns_nothing():
+    model = kb.nn.Sequential(kb.nn.Linear(3, 50), kb.nn.Dropout(0.5), kb.nn.Linear(50, 2))
+    history = fit(model, validation_data=(X, LABELS), epochs=1)
+    np.testing.assert_allclose(
+        history.history["val_loss"][0], kb.evaluate(model, (X, LABELS), "cross_entropy"), rtol=1e-6
+    )
+    other = kb.nn.Sequential(kb.nn.Linear(3, 50), kb.nn.Dropout(0.5), kb.nn.Linear(50, 2))
+    fit(other, epochs=1)
+    np.testing.assert_array_equal(weights(model), weights(other))
+
+
+# Callbacks, early stopping, interruption
+
+
+class Watch(Callback):
+    def __init__(self):
+        self.events, self.weights = [], []
+
+    def on_train_begin(self, run):
+        self.events.append("train")
+
+    def on_epoch_begin(self, run):
+        self.events.append(run.epoch)
+
+    def on_epoch_end(self, run):
+        self.events.append(dict(run.logs))
+        self.weights.append(weights(run.model))
+
+    def on_train_end(self, run):
+        self.events.append("end")
+
+
+def test_callbacks_are_told():
+    watch, seen = Watch(), []
+    history = fit(classifier(), epochs=2, callbacks=[watch, lambda run: seen.append(run.epoch)])
+    assert watch.events == ["train", 1, history.rows[0], 2, history.rows[1], "end"]
+    assert seen == [1, 2]
+    assert fit(classifier(), epochs=5, callbacks=lambda run: run.stop()).epochs == 1
+    with pytest.raises(kb.DTypeError, match="make an object of the class"):
+        fit(classifier(), callbacks=[Watch])
+
+
+def scripted(*values):
+    numbers = iter(values)
+    return {"quality": lambda y, t: next(numbers)}
+
+
+def test_early_stopping_restores_the_best():
+    model, watch = classifier(), Watch()
+    stop = EarlyStopping("quality", patience=2)
+    history = fit(model, epochs=9, metrics=scripted(3, 2, 1, 5, 6, 7), callbacks=[watch, stop])
+    assert (history.epochs, history.best_epoch, history.kept_epoch, history.stopped_early) == (5, 3, 3, True)
+    np.testing.assert_array_equal(weights(model), watch.weights[2])
+    up = fit(
+        classifier(), epochs=4, metrics=scripted(1, 2, 3, 2), callbacks=EarlyStopping("quality", mode="max", patience=3)
+    )
+    assert (up.best_epoch, up.stopped_early) == (3, False)
+    small = EarlyStopping("quality", patience=2, min_delta=0.5, restore_best=False)
+    assert fit(classifier(), epochs=9, metrics=scripted(3, 2.9, 2.8, 2.7), early_stopping=small).epochs == 3
+    with pytest.raises(kb.UsageError, match="no 'nonsense' to monitor; there are loss"):
+        fit(classifier(), early_stopping=EarlyStopping("nonsense"))
+
+
+def test_ctrl_c_keeps_the_best_weights_so_far():
+    model, watch = classifier(), Watch()
+
+    def interrupt(run):
+        if run.epoch == 3:
+            raise KeyboardInterrupt
+
+    stop = EarlyStopping("quality", patience=9)
+    history = fit(model, epochs=9, metrics=scripted(3, 1, 2), callbacks=[watch, interrupt, stop])
+    assert history.interrupted
+    assert (history.epochs, history.kept_epoch) == (3, 2)
+    np.testing.assert_array_equal(weights(model), watch.weights[1])
+
+
+def test_ctrl_c_in_the_middle_of_a_step_keeps_the_last_complete_one():
+    steps = []
+
+    def counting(x):
+        steps.extend([x] * (len(x) == 5))  # the trial before the training has eight rows
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return x
+
+    model, expected = kb.nn.Sequential(classifier(), counting), classifier()
+    history = fit(model, epochs=9, shuffle=False)
+    assert history.interrupted
+    assert (history.epochs, history.kept_epoch) == (0, None)
+    fit(expected, (X[:15], LABELS[:15]), epochs=1, shuffle=False)
+    np.testing.assert_array_equal(weights(model), weights(expected))
+
+
+def test_a_real_signal():
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    model = classifier()
+    before = kb.evaluate(model, (X, LABELS), "cross_entropy")
+    history = fit(model, epochs=10**6)
+    timer.join()
+    assert history.interrupted
+    assert 0 < history.epochs < 10**6
+    assert kb.evaluate(model, (X, LABELS), "cross_entropy") < before
+
+
+def test_progress_goes_to_stderr_and_is_quiet_in_a_pipe(capsys):
+    fit(classifier())
+    assert capsys.readouterr() == ("", "")
+    fit(classifier(), progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 3
+    assert "epoch 3/3  loss " in err
+
+
+# The gradient check
+
+
+class Square(kb.Function):
+    factor = 2.0
+
+    def forward(self, x):
+        self.x = x
+        return x * x
+
+    def backward(self, g):
+        return self.factor * self.x * g
+
+
+class Wrong(Square):
+    factor = 1.0
+
+
+class WrongLayer(kb.nn.Module):
+    def forward(self, x):
+        return Wrong()(x)
+
+
+def test_the_check_confirms_this_very_network():
+    history = fit(classifier(hidden=30), check=True)
+    assert isinstance(history.grad_check, GradCheck)
+    assert history.grad_check.checked == 50
+    assert 0 <= history.grad_check.max_error < 1e-7
+    assert "agree to" in str(history.grad_check)
+    assert "on 50 parameters" in str(history.grad_check)
+    assert fit(kb.nn.Linear(3, 2), check=True).grad_check.checked == 8
+    assert fit(classifier()).grad_check is None
+
+
+def test_a_wrong_backward_is_not_trained():
+    model = kb.nn.Sequential(kb.nn.Linear(3, 4), WrongLayer(), kb.nn.Linear(4, 2))
+    before = weights(model)
+    with pytest.raises(kb.GradientError, match="Wrong"):
+        fit(model, check=True)
+    np.testing.assert_array_equal(weights(model), before)
+    fit(model, check=False)
+    right = kb.nn.Sequential(kb.nn.Linear(3, 4), lambda x: Square()(x), kb.nn.Linear(4, 2))
+    assert fit(right, check=True).grad_check.functions == ("Square",)
+
+
+def test_a_wrong_gradient_outside_of_functions_is_found():
+    def cut(y, t):
+        return kb.nn.losses.cross_entropy(y, t) + kb.nn.losses.cross_entropy(y.detach(), t)
+
+    with pytest.raises(kb.GradientError, match="gradient check"):
+        fit(classifier(), loss=cut, check=True)
+
+
+def test_kinks_and_dropout_do_not_disturb_the_check():
+    layers = [kb.nn.Linear(3, 40), kb.nn.ReLU(), kb.nn.Dropout(0.5), kb.nn.Linear(40, 2)]
+    model = kb.nn.Sequential(*layers)
+    model[0].bias.assign(np.zeros(40))
+    x = X.copy()
+    x[:8] = 0.0  # every unit stands on its kink for the examples of the check
+    history = fit(model, (x, LABELS), check=True)
+    assert history.grad_check.max_error < 1e-7
+    assert history.grad_check.checked > 0
+
+
+def test_a_model_in_low_precision_cannot_be_checked():
+    model = kb.nn.Sequential(kb.nn.Linear(3, 2), lambda x: x.astype(np.float32))
+    with pytest.raises(kb.GradientError, match="float32"):
+        fit(model, check=True)
+
+
+# Refusals
+
+
+def replaced(array, index, value):
+    array = array.astype(float)
+    array[index] = value
+    return array
+
+
+REFUSED = {
+    "not a pair": (lambda: fit(classifier(), X), "expected a pair"),
+    "lengths": (lambda: fit(classifier(), (X, LABELS[:5])), r"x of shape \(23, 3\) and t of shape \(5,\)"),
+    "empty": (lambda: fit(classifier(), (X[:0], LABELS[:0])), "the set is empty"),
+    "empty validation": (lambda: fit(classifier(), validation_data=(X[:0], LABELS[:0])), "validation_data: the set is"),
+    "nan": (lambda: fit(classifier(), (replaced(X, (4, 2), np.nan), LABELS)), "nan in row 4, column 2 is not a finite"),
+    "infinity": (lambda: fit(classifier(), (X, replaced(Y, 3, np.inf)), loss="mse"), "t: inf in row 3 is not a finite"),
+    "too large": (
+        lambda: fit(classifier(dtype=np.float32), (replaced(X, (1, 0), 1e300), LABELS)),
+        r"row 1, column 0 is too large for float32",
+    ),
+    "words": (lambda: fit(classifier(), (np.full((3, 3), "a"), [0, 1, 0])), "expected numbers"),
+    "ragged": (lambda: fit(classifier(), ([[1, 2, 3], [1, 2]], [0, 1])), "do not form an array"),
+    "complex": (lambda: fit(classifier(), (X + 1j, LABELS)), "complex"),
+    "wrong width": (lambda: fit(classifier(), (X[:, :2], LABELS)), "expected 3 features"),
+    "label": (lambda: fit(classifier(), (X, LABELS + 1)), r"label 2 in row \d+ is outside 0 to 1"),
+    "negative label": (lambda: fit(classifier(), (X, LABELS - 1)), r"label -1 in row \d+ is outside 0 to 1"),
+    "label in validation": (lambda: fit(classifier(), validation_data=(X, LABELS * 5)), "validation_data, t: label 5"),
+    "float labels": (lambda: fit(classifier(), (X, LABELS * 1.0)), "integer labels"),
+    "binary": (
+        lambda: fit(kb.nn.Linear(3, 1), (X, LABELS * 2), loss="binary_cross_entropy"),
+        r"target 2 in row \d+ is outside 0 to 1",
+    ),
+    "shape of targets": (
+        lambda: fit(kb.nn.Linear(3, 2), (X, Y), loss="mse"),
+        "expected targets of the predictions' shape",
+    ),
+    "rows are mixed": (lambda: fit(kb.nn.Sequential(kb.nn.Flatten(0), kb.nn.Linear(24, 2)), check=False), "one row an"),
+    "loss name": (lambda: fit(classifier(), loss="crossentropy"), "did you mean 'cross_entropy'"),
+    "loss of rows": (lambda: fit(classifier(), loss=lambda y, t: y[:, 0]), "tensor with one number"),
+    "loss of numbers": (lambda: fit(classifier(), loss=lambda y, t: 1.0), "tensor with one number"),
+    "loss without gradient": (lambda: fit(classifier(), loss=lambda y, t: y.detach().sum()), "does not depend"),
+    "metric": (lambda: fit(classifier(), metrics="acuracy"), "did you mean 'accuracy'"),
+    "optimizer": (lambda: fit(classifier(), optimizer="adamm"), "adam"),
+    "epochs": (lambda: fit(classifier(), epochs=0), "epochs must be a whole number from 1"),
+    "batch size": (lambda: fit(classifier(), batch_size=2.5), "batch_size must be a whole number"),
+    "drop last": (lambda: fit(classifier(), batch_size=50, drop_last=True), "drop_last leaves nothing"),
+    "clip": (lambda: fit(classifier(), clip=-1), "clip must be a number above 0"),
+    "model": (lambda: fit(lambda x: x), "expected the model to be"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refused_before_the_first_step(kind):
+    run, says = REFUSED[kind]
+    with pytest.raises(kb.KoubaiError, match=says):
+        run()
+
+
+def test_a_loss_that_is_not_finite_stops_the_training():
+    model = classifier()
+    with pytest.raises(kb.TrainingError, match=r"epoch \d+, .*(step|last step).*lower the learning rate"):
+        fit(model, (X, Y[:, None] * np.ones(2)), loss="mse", optimizer=SGD(lr=1e9), epochs=50)
+    assert np.isfinite(weights(model)).all()
