@@ -114,9 +114,10 @@ def _stratified(order: Any, labels: Any, fraction: float, whole: Dataset | None)
         lonely: Any = classes[counts.argmin()]
         if whole is not None and whole.class_names is not None:
             lonely = repr(whole.class_names[int(lonely)])
+        name = whole.name if whole is not None and whole.name else "split"
         raise DataError(
-            f"{whole.name if whole and whole.name else 'split'}: class {lonely} has only one example, which cannot be in both parts; remove it, or pass "
-            f"stratify=False"
+            f"{name}: class {lonely} has only one example, which cannot be in both parts; remove it, add more, or "
+            f"pass stratify=False"
         )
     n = len(labels)
     total = min(max(round(n * fraction), len(classes)), n - len(classes))
