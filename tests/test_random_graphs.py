@@ -42,6 +42,35 @@ def test_a_stack_is_a_loop(seed):
             assert np.allclose(found[k], one, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(2100, 2130))
+def test_transforms_of_transforms(seed):
+    graph = RandomGraph.draw(seed)
+    stacks = [np.stack([[x, x + 0.01], [0.9 * x, x - 0.01], [x, 1.1 * x]]) for x in graph.inputs]
+    every = tuple(range(len(stacks)))
+    found = kb.vmap(kb.vmap(kb.grad(graph, every)))(*stacks)
+    single = kb.grad(graph, every)
+    for a, b in np.ndindex(3, 2):
+        for slope, expected in zip(found, single(*(s[a, b] for s in stacks))):
+            assert np.allclose(slope[a, b], expected, rtol=1e-10, atol=1e-12)
+    total = lambda *xs: kb.vmap(kb.vmap(graph))(*xs).sum()
+    for slope, expected in zip(kb.grad(total, every)(*stacks), found):
+        assert np.allclose(slope, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(2200, 2230))
+def test_the_hessian_is_symmetric_and_its_products_are_right(seed):
+    graph = RandomGraph.draw(seed)
+    x, *rest = graph.inputs
+    f = lambda v: graph(v, *rest)
+    h = kb.hessian(f)(x).reshape(x.size, x.size)
+    size = np.max(np.abs(h), initial=1e-3)
+    assert np.allclose(h, h.T, atol=1e-10 * size)
+    v = np.random.default_rng(seed).normal(size=x.shape)
+    assert np.allclose(kb.hvp(f, x, v), (h @ v.reshape(-1)).reshape(x.shape), atol=1e-9 * size)
+    slow = kb.numerical_grad(lambda u: (kb.grad(f)(u) * v).sum(), x)
+    assert np.allclose(slow, kb.hvp(f, x, v), atol=1e-6 * size)
+
+
 @pytest.mark.parametrize("seed", range(3000, 3040))
 def test_traced_graphs_are_legal_and_mean_the_same(seed):
     graph = RandomGraph.draw(seed)

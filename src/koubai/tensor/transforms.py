@@ -16,7 +16,7 @@ import numpy as np
 
 from koubai.diff import batched, forward_mode, reverse_mode
 from koubai.errors import DTypeError, ShapeError, UsageError
-from koubai.graph import Node, Type, constant, placeholder, topological, type_of
+from koubai.graph import Node, Type, constant, placeholder, recording, topological, type_of
 from koubai.ops.shape import transpose
 from koubai.ops.structure import bind
 from koubai.tensor.tensor import Tensor
@@ -36,12 +36,16 @@ class _Bound:
         self.rebuilds = []
         self.counts = []
         self.args = list(args)
+        drawn: dict[int, list[Variable]] = {}  # an argument that is named twice is one variable
         for n in argnums:
             if not -len(args) <= n < len(args):
                 raise UsageError(f"{name}: argnums names argument {n}, but the function was given {len(args)}")
             leaves, rebuild = flatten(args[n])
-            fresh = [self._variable(name, n, leaf) for leaf in leaves]
-            self.args[n] = rebuild(fresh)
+            if n % len(args) in drawn:
+                fresh = drawn[n % len(args)]
+            else:
+                fresh = drawn[n % len(args)] = [self._variable(name, n, leaf) for leaf in leaves]
+                self.args[n] = rebuild(fresh)
             self.variables += fresh
             self.rebuilds.append(rebuild)
             self.counts.append(len(fresh))
@@ -121,9 +125,13 @@ class _Call:
 
     def __init__(self, name: str, f: Function, args: Sequence[Any], argnums: Sequence[int], has_aux: bool) -> None:
         self.bound = _Bound(name, args, argnums)
+        # Inside kb.no_grad the function is differentiated all the same; only the result is cut off.
+        self.detached = not recording.get()
+        token = recording.set(True)
         try:
             y = f(*self.bound.args)
         finally:
+            recording.reset(token)
             for x in self.bound.variables:
                 x.open = False
         self.aux = None
@@ -140,7 +148,7 @@ class _Call:
         if self.record:
             if self.bound.given_tensors and isinstance(x, (np.ndarray, np.generic)):
                 return constant(x, Tensor)
-            return x
+            return x.detach() if self.detached and isinstance(x, Tensor) and x.requires_grad else x
         return x.value if isinstance(x, Node) else x
 
     def value(self) -> Any:
@@ -379,8 +387,13 @@ def _by_rows(call: _Call, xs: Sequence[Any], ys: Sequence[Any]) -> list[list[Any
         g = placeholder(y.type, Tensor)
         found = reverse_mode([y], [g], xs, record=True)
         known = [v for v in found if v is not None]
-        stacks = iter(batched(known, [g], [_basis(y)], y.size, record=call.record))
-        table.append([_block(None if v is None else next(stacks), y, x) for v, x in zip(found, xs)])
+        stacks = batched(known, [g], [_basis(y)], y.size, record=call.record)
+        if y.dtype.kind == "c":
+            # A real variable receives the real part only: how it moves the imaginary part is asked with i.
+            turned = batched(known, [g], [1j * _basis(y)], y.size, record=call.record)
+            stacks = [a + 1j * b for a, b in zip(stacks, turned)]
+        rest = iter(stacks)
+        table.append([_block(None if v is None else next(rest), y, x) for v, x in zip(found, xs)])
     return table
 
 
@@ -474,9 +487,11 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
 
 
 def _captures(outputs: Sequence[Node], inputs: set[Any]) -> bool:
-    """Whether the outputs depend on an enclosing transform in another way than through the inputs."""
+    """Whether the outputs depend on something to be differentiated or traced in another way than through the
+    inputs: an argument of an enclosing transform, a tensor that requires a gradient."""
     return any(
-        (isinstance(node, Variable) and node.open) or (node.op is None and node.value is None and node not in inputs)
+        (isinstance(node, Variable) and node.open)
+        or (node.op is None and node not in inputs and (node.value is None or node.requires_grad))
         for node in topological(outputs)
     )
 
