@@ -232,6 +232,8 @@ class Tensor(Node):
     def __repr__(self) -> str:
         if self.value is None:
             return f"<traced tensor {self.type}>"
+        if isinstance(self.value, tuple):
+            return f"<the outputs of {self.op and self.op.name}: {', '.join(map(str, self.type))}>"
         text = np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(")
         dtype = "" if self.dtype in (np.float64, np.int64, np.bool_, np.complex128) else f", dtype={self.dtype}"
         grad = ", requires_grad=True" if self.requires_grad else ""
