@@ -358,7 +358,8 @@ REFUSALS: list[tuple[Any, Any, str]] = [
 ]
 
 
+@pytest.mark.parametrize("make", [np.ones, lambda shape: kb.tensor(np.ones(shape), requires_grad=True)])
 @pytest.mark.parametrize(("call", "error", "says"), REFUSALS)
-def test_refusals(call: Any, error: Any, says: str) -> None:
+def test_refusals(call: Any, error: Any, says: str, make: Any) -> None:
     with pytest.raises(error, match=says):
-        call(lambda *shape: kb.tensor(np.ones(shape), requires_grad=True))
+        call(lambda *shape: make(shape))

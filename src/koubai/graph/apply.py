@@ -84,7 +84,12 @@ def apply(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         else:
             values.append(x)
     if kind is None:
-        return op.forward(*inputs, **params)
+        try:
+            return op.forward(*inputs, **params)
+        except KoubaiError:
+            raise
+        except (TypeError, ValueError, IndexError) as error:
+            raise explained(op, inputs, params, error) from None
     track = track and op.vjp is not None and recording.get()
     if symbolic:
         node = new_node(kind, op, inputs, params, None, track)
