@@ -186,7 +186,7 @@ class Rprop(Optimizer):
     def rule(self, p: Any, g: Any, slots: dict[str, Any], t: Any, h: SimpleNamespace) -> Any:
         shrink, grow = h.etas
         turn = sign(g * slots["prev"])
-        factor = where(turn > 0, like(p, grow), where(turn < 0, like(p, shrink), 1.0))
-        size = clip(slots["step_size"] * factor, *h.step_sizes)
+        size = slots["step_size"]
+        size = clip(where(turn > 0, size * grow, where(turn < 0, size * shrink, size)), *h.step_sizes)
         g = where(turn < 0, 0.0, g)
         return p - sign(g) * size, {"prev": g, "step_size": size}
