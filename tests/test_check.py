@@ -303,10 +303,23 @@ def test_a_part_cut_off_in_the_graph_is_said():
 # Kinks and precision
 
 
-def test_a_kink_at_the_point_is_checked_beside_it():
-    report = kb.check_grads(lambda x: knp.where(x > 0, x, 0.0), np.array([0.0, 1.0, -1.0]))
+KINKED = [
+    lambda x: knp.where(x > 0, x, 0.0),
+    knp.abs,
+    kb.nn.relu,
+    lambda x: knp.maximum(x, 0),
+    lambda x: knp.max(x, axis=1),
+]
+
+
+@pytest.mark.parametrize("f", KINKED)
+def test_a_kink_at_the_point_is_checked_beside_it(f):
+    report = kb.check_grads(f, np.array([[0.0, 0.0], [-1.0, 2.0]]))
     assert report.ok
     assert any("kink" in note for note in report.notes)
+
+
+def test_a_smooth_point_is_checked_where_it_is():
     smooth = kb.check_grads(lambda x: knp.where(x > 0, x, 0.0), np.array([0.1, 1.0, -1.0]))
     assert smooth.notes == ()
 

@@ -14,8 +14,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "koubai.errors": (
-        "DTypeError", "DataError", "GradientError", "IndexingError", "KoubaiError", "LabelError", "ShapeError",
-        "TracingError", "TrainingError", "UnsupportedError", "UsageError", "VerifyError",
+        "DTypeError", "DataError", "GradientError", "GradientShapeError", "IndexingError", "KoubaiError",
+        "LabelError", "ShapeError", "TracingError", "TrainingError", "UnsupportedError", "UsageError", "VerifyError",
     ),
     "koubai.graph": ("Op", "Sample", "Type", "Words", "register", "verify"),
     "koubai.tensor": (

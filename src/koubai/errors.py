@@ -9,6 +9,7 @@ __all__ = [
     "DTypeError",
     "DataError",
     "GradientError",
+    "GradientShapeError",
     "IndexingError",
     "KoubaiError",
     "LabelError",
@@ -59,6 +60,10 @@ class GradientError(KoubaiError, AssertionError):
     """
 
     diagnosis: object = None
+
+
+class GradientShapeError(GradientError, ShapeError):
+    """A gradient whose shape is not that of the value that it belongs to."""
 
 
 class DataError(KoubaiError, ValueError):

@@ -30,8 +30,8 @@ class Comparison:
     Attributes
     ----------
     verdict : str
-        "agree"; "kink" if the difference is explained by a kink at the point; "rough" if the numerical side
-        is too inexact to say; "wrong".
+        "agree"; "kink" if the point lies on one and the number is between the slopes on both sides; "rough" if
+        the numerical side is too inexact to say; "wrong".
     relative : float
         The difference, relative to the size of a typical directional derivative there.
     """
@@ -65,10 +65,10 @@ def compare(
     relative = difference / max(scale, floor)
     if not np.isfinite(analytic):
         verdict = "wrong"
+    elif jump > allowed and difference <= 0.51 * jump + allowed + 10.0 * error:
+        verdict = "kink"
     elif sharp and difference <= allowed + 10.0 * error:
         verdict = "agree"
-    elif jump > 0.0 and difference <= 0.51 * jump + allowed + 10.0 * error:
-        verdict = "kink"
     else:
         verdict = "wrong" if sharp and difference > 10.0 * float(slope.hidden[0]) else "rough"
     return Comparison(mode, analytic, numerical, verdict, relative)

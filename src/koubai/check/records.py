@@ -37,7 +37,7 @@ def check_op(op: Op) -> None:
 
     Examples
     --------
-    A record of one's own, added to the table that `koubai.registry` reads:
+    A record of one's own, added to the table that ``koubai ops`` prints:
 
     >>> import koubai as kb
     >>> softsign = kb.register(kb.Op(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from koubai.diff import conform, reverse_mode
-from koubai.errors import DTypeError, ShapeError, TracingError, UnsupportedError, UsageError
+from koubai.errors import DTypeError, GradientShapeError, TracingError, UnsupportedError, UsageError
 from koubai.graph import Node, Op, Type, Words, constant, type_of, value_of, variadic
 from koubai.ops.define import shape_of
 from koubai.ops.index import getitem
@@ -251,10 +251,10 @@ class Call:
             return g
         hint = ""
         if g.shape[g.ndim - len(shape) :] == shape and g.ndim > len(shape):
-            hint = "; is a sum over the batch missing?"
+            hint = "; likely cause: a missing sum over the batch"
         elif g.shape == shape[::-1]:
-            hint = "; is it transposed?"
-        raise ShapeError(
+            hint = "; likely cause: a transposed matrix"
+        raise GradientShapeError(
             f"{self.name}: backward returned a gradient of shape {g.shape} for {self._argument(i)}, expected the "
             f"shape {shape} of that input{hint}"
         )
