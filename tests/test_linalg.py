@@ -363,3 +363,8 @@ REFUSALS: list[tuple[Any, Any, str]] = [
 def test_refusals(call: Any, error: Any, says: str, make: Any) -> None:
     with pytest.raises(error, match=says):
         call(lambda *shape: make(shape))
+
+
+def test_all_of_numpys_names_are_there() -> None:
+    assert set(np.linalg.__all__) <= set(kl.__all__)
+    assert set(np.fft.__all__) <= set(kn.fft.__all__)

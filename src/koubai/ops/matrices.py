@@ -113,7 +113,8 @@ def part(x: Any, rows: slice, columns: slice) -> Any:
 
 def triangle(n: int, like: Any, lower: bool) -> Any:
     """Ones in one triangle, halves on the diagonal."""
-    half = np.tril(np.ones((n, n), real_dtype(like.dtype)), -1) + eye(n, like) / 2
+    half = np.tri(n, k=-1, dtype=real_dtype(like.dtype))
+    np.fill_diagonal(half, 0.5)
     return half if lower else half.T
 
 
