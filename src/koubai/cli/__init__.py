@@ -6,6 +6,7 @@ after Ctrl-C, 1 for everything else that goes wrong, each with one sentence and 
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from koubai.errors import KoubaiError, UsageError
 __all__ = ["main"]
 
 INTERRUPTED = 130
+BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,6 +64,9 @@ def train(**options: Any) -> None:
     A fifth of the examples is held out as the test part (an IDX folder brings its own).
 
     The folder given by --out receives model.safetensors, history.csv and curves.svg.
+
+    Matrix products use one thread, so that the same seed gives the same bits on machines of one type; the
+    environment variable KOUBAI_NUM_THREADS changes that.
     """
     from koubai.cli.train import train as run
 
@@ -80,12 +85,24 @@ def ops(pattern: str, lang: str | None) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command and exit."""
+    _limit_threads()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _code(arguments)
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(code)
+
+
+def _limit_threads() -> None:
+    """One thread for NumPy's matrix products, unless the environment says otherwise.
+
+    Their last bits depend on the number of threads, and the products of small networks are too short to be
+    divided: beside other work on the machine, threads that wait for each other make them many times slower.
+    """
+    if "numpy" not in sys.modules:
+        for name in BLAS_THREADS:
+            os.environ.setdefault(name, os.environ.get("KOUBAI_NUM_THREADS", "1"))
 
 
 def _code(arguments: list[str] | None) -> int:

@@ -66,6 +66,7 @@ def train(
 ) -> int:
     """Run the whole job; returns the exit code."""
     say = say_to(sys.stderr if as_json else sys.stdout)
+    optim.get(optimizer)  # an unknown name is refused before anything is read
     whole, test = _read(source, target, task)
     sizes = _hidden(hidden, whole)
     parts = _parts(whole, test, seed)
@@ -204,7 +205,7 @@ class _Job:
             self.model,
             (self.parts.train.x, scaled(self.parts.train.t)),
             loss="cross_entropy" if self.target_scale is None else "mse",
-            optimizer=optim.get(optimizer, lr=_cosine(lr, steps)),
+            optimizer=optim.get(optimizer, lr=optim.schedules.Cosine(lr, steps)),
             epochs=epochs,
             batch_size=batch_size,
             validation_data=(self.parts.validation.x, scaled(self.parts.validation.t)),
@@ -257,8 +258,3 @@ class _Job:
         save(self.model, folder / FILES[0], info)
         history.to_csv(folder / FILES[1])
         history.plot(folder / FILES[2], title=f"{part.name or source}")
-
-
-def _cosine(lr: float, steps: int) -> Callable[[Any], Any]:
-    """From `lr` down to 0 along half a cosine (Loshchilov and Hutter 2017)."""
-    return lambda step: lr * 0.5 * (1.0 + math.cos(math.pi * min(step, steps) / steps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -182,15 +183,7 @@ def _clipping(clip: Any) -> Callable[[Any], Any] | None:
         return clip  # type: ignore[no-any-return]
     if isinstance(clip, bool) or not isinstance(clip, (int, float)) or not clip > 0:
         raise UsageError(f"fit: clip must be a number above 0 or a function, got {clip!r}")
-    return lambda grads: _clipped(grads, float(clip))
-
-
-def _clipped(grads: dict[str, Any], largest: float) -> dict[str, Any]:
-    """All gradients times one factor, so that their common norm is at most `largest`."""
-    norm = float(np.sqrt(sum(float(np.vdot(g, g).real) for g in grads.values())))
-    if not norm > largest:
-        return grads
-    return {name: g * g.dtype.type(largest / norm) for name, g in grads.items()}
+    return partial(optim.clip_by_global_norm, max_norm=float(clip))
 
 
 def evaluate(model: Module, data: Any, measures: Any, *, batch_size: int = 1024) -> Any:
