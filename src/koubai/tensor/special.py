@@ -33,6 +33,10 @@ __all__ = [
     "expit",
     "gamma",
     "gammaln",
+    "i0",
+    "i1",
+    "j0",
+    "j1",
     "kl_div",
     "log_expit",
     "log_softmax",
@@ -81,6 +85,10 @@ digamma = _function(ops.digamma, ">>> f'{kb.special.digamma(1.0):.10f}'\n'-0.577
 psi = digamma
 beta = _function(ops.beta, ">>> f'{kb.special.beta(2.0, 3.0):.10f}'\n'0.0833333333'", "NaN at negative integers.")
 betaln = _function(ops.betaln, ">>> f'{kb.special.betaln(1e9, 1e-9):.6f}'\n'20.723266'", "NaN at negative integers.")
+i0 = _function(ops.i0, ">>> float(kb.special.i0(0.0))\n1.0")
+i1 = _function(ops.i1, ">>> f'{kb.special.i1(1.0):.10f}'\n'0.5651591040'")
+j0 = _function(ops.j0, ">>> f'{kb.special.j0(1.0):.10f}'\n'0.7651976866'")
+j1 = _function(ops.j1, ">>> f'{kb.special.j1(1.0):.10f}'\n'0.4400505857'")
 xlogy = _function(ops.xlogy, ">>> float(kb.special.xlogy(0.0, 0.0))\n0.0")
 xlog1py = _function(ops.xlog1py, ">>> float(kb.special.xlog1py(0.0, -1.0))\n0.0")
 entr = _function(ops.entr, ">>> float(kb.special.entr(0.0))\n0.0", "-inf for x < 0.")

@@ -1,5 +1,6 @@
 """Special functions of analysis and statistics, with NumPy alone."""
 
+from koubai.ops.special.bessel import i0, i1, j0, j1
 from koubai.ops.special.entropy import entr, kl_div, rel_entr, xlog1py, xlogy
 from koubai.ops.special.error import erf, erfc, erfcinv, erfinv, ndtr
 from koubai.ops.special.gamma import beta, betaln, digamma, gamma, gammaln, polygamma
@@ -17,6 +18,10 @@ __all__ = [
     "expit",
     "gamma",
     "gammaln",
+    "i0",
+    "i1",
+    "j0",
+    "j1",
     "kl_div",
     "log_expit",
     "logit",
