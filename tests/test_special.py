@@ -68,6 +68,23 @@ EXACT = [
     ("rel_entr", (1e-200, 1e200,), -9.2103403719761826e-198),
     ("xlog1py", (2.0, 1e-10,), 1.9999999999000001e-10),
     ("entr", (0.3,), 0.3611918412977808),
+    ("i0", (0.5,), 1.0634833707413235),
+    ("i0", (-7.75,), 338.51375374727595),
+    ("i0", (20.5,), 70922869.834317007),
+    ("i0", (700.0,), 1.5295933476718737e+302),
+    ("i1", (1e-5,), 5.0000000000625004e-6),
+    ("i1", (-3.25,), -4.952546165908548),
+    ("i1", (7.75,), 315.8524809240034),
+    ("i1", (60.0,), 5.8447515883904683e+24),
+    ("j0", (0.25,), 0.9844359292958527),
+    ("j0", (2.404825557695773,), -6.1087652597367304e-17),
+    ("j0", (2.5,), -0.048383776468197996),
+    ("j0", (7.0,), 0.3000792705195556),
+    ("j0", (50.5,), 0.095519891549700567),
+    ("j1", (1e-8,), 5.0e-9),
+    ("j1", (-3.8125,), -0.0077543922181216935),
+    ("j1", (7.015625,), 1.1503460702301698e-5),
+    ("j1", (30.25,), -0.13537782272587401),
 ]
 NEAR_ZERO = {("gammaln", -2.5), ("gammaln", -20.75), ("digamma", 1.4616321449683622), ("digamma", -10.25),
              ("digamma", -0.5)}  # fmt: skip
@@ -97,6 +114,10 @@ EDGES = [
     ("log_expit", [nan, inf, -inf, -1e300], [nan, 0, -inf, -1e300]),
     ("logit", [nan, 0, 1, 0.5, -1, 2], [nan, -inf, inf, 0, nan, nan]),
     ("entr", [nan, 0, 1, -1, inf], [nan, 0, 0, -inf, -inf]),
+    ("i0", [nan, 0.0, inf, -inf, 720], [nan, 1, inf, inf, inf]),
+    ("i1", [nan, 0.0, -0.0, inf, -inf, -720], [nan, 0.0, -0.0, inf, -inf, -inf]),
+    ("j0", [nan, 0.0, inf, -inf], [nan, 1, 0, 0]),
+    ("j1", [nan, 0.0, -0.0, inf, -inf], [nan, 0.0, -0.0, 0, 0]),
 ]  # fmt: skip
 
 
@@ -104,7 +125,7 @@ EDGES = [
 def test_edges(name, xs, expected):
     y = getattr(kb.special, name)(np.array(xs, float))
     np.testing.assert_array_equal(y, expected)
-    zeros = [i for i, v in enumerate(expected) if v == 0 and name in ("erf", "erfinv", "gamma")]
+    zeros = [i for i, v in enumerate(expected) if v == 0 and name in ("erf", "erfinv", "gamma", "i1")]
     np.testing.assert_array_equal(np.signbit(y[zeros]), np.signbit(np.array(expected)[zeros]))
 
 
@@ -201,7 +222,7 @@ def test_softmax_sums_to_one_and_shifts_nothing():
 def test_against_scipy_densely():
     scipy = pytest.importorskip("scipy.special")
     x = np.linspace(-8.0, 40.0, 4801) + 1e-3
-    for name in ("erf", "erfc", "ndtr", "gammaln", "gamma", "digamma", "expit", "log_expit"):
+    for name in ("erf", "erfc", "ndtr", "gammaln", "gamma", "digamma", "expit", "log_expit", "i0", "i1", "j0", "j1"):
         ours, theirs = getattr(kb.special, name)(x), getattr(scipy, name)(x)
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13, err_msg=name)
     p = np.linspace(0.001, 0.999, 999)

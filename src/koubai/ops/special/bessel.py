@@ -9,6 +9,7 @@ the last place; those of J0 and J1 are too on [-8, 8], and beyond about 2e-16 sq
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,7 @@ J1_Q = (
     2.8910711721761855e-13, -1.0308138671963011e-13,
 )  # fmt: skip
 NEAR = 8.0
+J0_SERIES = tuple((-1.0) ** k / math.factorial(k) ** 2 for k in range(7))  # in x^2/4, so that J0(0) is 1 exactly
 
 
 def _modified_far(coefficients: tuple[float, ...], x: Any) -> Any:
@@ -162,7 +164,8 @@ def _j0(x: Any) -> Any:
     x = np.abs(x)
     return pieces(
         x,
-        (x <= NEAR, lambda v: _near(v, J0_NEAR, J0_ROOT1, J0_ROOT2)),
+        (x < 0.25, lambda v: polynomial(J0_SERIES, 0.25 * v * v)),
+        ((x >= 0.25) & (x <= NEAR), lambda v: _near(v, J0_NEAR, J0_ROOT1, J0_ROOT2)),
         ((x > NEAR) & (x < np.inf), _j0_far),
         (x == np.inf, np.zeros_like),
     )
@@ -192,12 +195,14 @@ i0: Op = elementwise(
 )  # fmt: skip
 i1: Op = elementwise(
     "i1", _i1, lambda y, x: i0(x) - _over(y, x),
-    words=Words("y = I1(x)", "dy/dx = I0(x) - y/x", "The modified Bessel function of order one.", "1次の変形ベッセル関数。"),
+    words=Words("y = I1(x)", "dy/dx = I0(x) - y/x", "The modified Bessel function of order one.",
+                "1次の変形ベッセル関数。"),
     samples=unary(0.4, 3.0, complex=False),
 )  # fmt: skip
 j0: Op = elementwise(
     "j0", _j0, lambda y, x: -j1(x),
-    words=Words("y = J0(x)", "dy/dx = -J1(x)", "The Bessel function of the first kind of order zero.", "0次の第1種ベッセル関数。"),
+    words=Words("y = J0(x)", "dy/dx = -J1(x)", "The Bessel function of the first kind of order zero.",
+                "0次の第1種ベッセル関数。"),
     samples=unary(0.4, 12.0, complex=False),
 )  # fmt: skip
 j1: Op = elementwise(
