@@ -303,7 +303,7 @@ arctan2 = elementwise(
 )  # fmt: skip
 hypot = elementwise(
     "hypot", np.hypot,
-    lambda y, a, b: a / where(y == 0, 1, y), lambda y, a, b: b / where(y == 0, 1, y),
+    lambda y, a, b: a / where(y == 0, np.inf, y), lambda y, a, b: b / where(y == 0, np.inf, y),
     lower=Scalar(lambda e, x, z: e.hypot(x, z)),
     words=Words("y = sqrt(a^2 + b^2)", "dy/da = a/y, dy/db = b/y",
                 "The length of (a, b); at the origin the gradient is taken as zero.",
@@ -314,7 +314,8 @@ hypot = elementwise(
 
 def _radius2(a: Any, b: Any) -> Any:
     radius2 = a * a + b * b
-    return where(radius2 == 0, 1, radius2)
+    # Infinity, so that the second derivatives are zero at the origin too.
+    return where(radius2 == 0, np.inf, radius2)
 
 
 # Sign, size, choice.

@@ -239,7 +239,7 @@ assign = register(Op(
 ))  # fmt: skip
 
 
-# argsort
+# argsort, running extrema
 
 
 def _sort_samples() -> list[Sample]:
@@ -253,4 +253,22 @@ argsort = register(Op(
     words=Words("x[y] is sorted", "0", "The positions that sort an axis, equal elements in their order; no gradient.",
                 "軸に沿って整列する並び順(同じ値は元の順)。勾配は流れない。"),
     samples=_sort_samples,
+))  # fmt: skip
+
+
+def _running_place(x: Any, *, axis: int, largest: bool) -> Any:
+    best = (np.maximum if largest else np.minimum).accumulate(x, axis=axis)
+    numbers = np.arange(x.shape[axis]).reshape((-1,) + (1,) * (x.ndim - axis - 1))
+    return np.maximum.accumulate(np.where(x == best, numbers, 0), axis=axis)
+
+
+running_place = register(Op(
+    "running_place", _running_place, lambda x, *, axis, largest: Type(x.shape, np.dtype(np.intp)),
+    batch=lambda op, size, batched, x, *, axis, largest: op(x, axis=axis + 1, largest=largest),
+    words=Words("y_i = position of the largest (or smallest) of x_0 ... x_i", "0",
+                "Where the running extremum stands, the last of equal ones; no gradient.",
+                "先頭からその位置までの最大(最小)要素の場所(同じ値なら最後のもの)。勾配は流れない。"),
+    samples=lambda: [Sample(arrays((5,)), {"axis": 0, "largest": True}),
+                     Sample(arrays((3, 4)), {"axis": 1, "largest": False}),
+                     Sample(arrays((0, 2)), {"axis": 1, "largest": True})],
 ))  # fmt: skip

@@ -17,7 +17,7 @@ __all__ = ["install"]
 
 # Functions whose first argument is the tensor and whose others come in the order of the method's.
 SAME = (
-    "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "clip", "compress", "conj", "conjugate",
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "clip", "conj", "conjugate",
     "copy", "cumprod", "cumsum", "diagonal", "dot", "matmul", "max", "mean", "min", "nonzero", "prod", "ptp", "ravel",
     "repeat", "round", "searchsorted", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
 )  # fmt: skip
@@ -89,6 +89,11 @@ def _choose(self: Tensor, choices: Any, out: Any = None, mode: str = "raise") ->
     return knp.choose(self, choices, out, mode)
 
 
+def _compress(self: Tensor, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    """The slices along an axis where the condition holds."""
+    return knp.compress(condition, self, axis, out)
+
+
 def _flat(self: Tensor) -> Iterator[Any]:
     return iter(knp.ravel(self))
 
@@ -124,6 +129,7 @@ SPECIAL: dict[str, Any] = {
     "__round__": lambda self, digits=0: knp.round(self, digits),
     "at": property(At, doc="Places to be updated: ``t.at[i].set(v)``."),
     "choose": _choose,
+    "compress": _compress,
     "flat": property(_flat, doc="An iterator over all elements."),
     "flatten": _flatten,
     "mT": property(knp.matrix_transpose, doc="The last two axes exchanged."),

@@ -10,8 +10,9 @@ import numpy as np
 
 from koubai.errors import UnsupportedError
 from koubai.ops import shape as s
+from koubai.ops.index import running_place
 from koubai.tensor import numpy as knp
-from koubai.tensor.numpy.arguments import arrayed, refuse
+from koubai.tensor.numpy.arguments import arrayed, one_axis, refuse
 from koubai.tensor.tensor import Tensor
 
 __all__ = ["install"]
@@ -41,6 +42,8 @@ def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opt
         return getattr(knp, REDUCE[name])(*inputs, **{"axis": 0, **options})
     elif method == "accumulate" and name in ACCUMULATE:
         return getattr(knp, ACCUMULATE[name])(*inputs, **{"axis": 0, **options})
+    elif method == "accumulate" and name in ("maximum", "minimum"):
+        return _running_extremum(name, *inputs, **options)
     elif method == "outer" and hasattr(knp, name):
         a, b = map(arrayed, inputs)
         return getattr(knp, name)(s.reshape(a, shape=(*a.shape, *(1,) * b.ndim)), b, **options)
@@ -49,6 +52,13 @@ def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **opt
         f"numpy.{called} is not defined for tensors; build it from functions of kb.numpy, or pass "
         f"t.detach().numpy() if no gradient is needed"
     )
+
+
+def _running_extremum(name: str, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+    """The largest (smallest) element so far; the last of equal ones receives the gradient."""
+    a = arrayed(array)
+    axis = one_axis(f"{name}.accumulate", axis, a.ndim)
+    return knp.take_along_axis(a, running_place(a, axis=axis, largest=name == "maximum"), axis)
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
-from types import FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
     if (name.startswith("_") and name != "__version__") or not hasattr(np, name):
         raise AttributeError(f"module 'koubai.numpy' has no attribute {name!r}")
     original = getattr(np, name)
-    if isinstance(original, ModuleType):  # asked for also while a submodule of that name is being imported
+    if name in ("fft", "linalg"):  # asked for while koubai's own module of that name is being imported
         raise AttributeError(f"module 'koubai.numpy' has no attribute {name!r}; it is numpy.{name}")
     if not isinstance(original, FunctionType) and not hasattr(original, "__wrapped__"):
         return original

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import DTypeError, UnsupportedError
-from koubai.graph import Node, Op
+from koubai.graph import Node, Op, apply
 from koubai.ops import elementwise as e
 from koubai.ops import shape as s
 from koubai.tensor.numpy.arguments import arrayed, holds_node, operand, refuse
@@ -107,17 +107,24 @@ __all__ = [
 def _ufunc(name: str, op: Op, count: int) -> Callable[..., Any]:
     original = getattr(np, name)
 
-    def function(*xs: Any, **options: Any) -> Any:
-        for x in xs:
-            if isinstance(x, Node):
-                break
-        else:
-            if not holds_node(xs):
-                return original(*xs, **options)
+    def general(xs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if not holds_node(xs):
+            return original(*xs, **options)
         if options or len(xs) != count:
             xs = _checked(name, count, xs, options)
-        return op(*map(operand, xs))
+        return apply(op, tuple(map(operand, xs)), {})
 
+    def one(*xs: Any, **options: Any) -> Any:
+        if len(xs) == 1 and not options and isinstance(xs[0], Node):
+            return apply(op, xs, {})
+        return general(xs, options)
+
+    def two(*xs: Any, **options: Any) -> Any:
+        if len(xs) == 2 and not options and isinstance(xs[0], Node) and isinstance(xs[1], Node):
+            return apply(op, xs, {})
+        return general(xs, options)
+
+    function = one if count == 1 else two
     function.__name__ = function.__qualname__ = name
     words = op.words
     function.__doc__ = f"{words.formula}, element by element; local derivative {words.derivative}. As `numpy.{name}`."
