@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from koubai.graph.types import Type, type_of
@@ -97,16 +98,19 @@ class Node:
 
     def where(self) -> str | None:
         """``file:line`` of the user's code that made this node, or None for a leaf."""
-        if self.code is None:
-            return None
-        line = self.code.co_firstlineno
-        for start, end, number in self.code.co_lines():
-            if start <= self.offset < end and number is not None:
-                line = number
-        return f"{self.code.co_filename}:{line}"
+        return None if self.code is None else _place(self.code, self.offset)
 
 
 Node.result_class = Node
+
+
+@lru_cache(maxsize=1024)
+def _place(code: CodeType, offset: int) -> str:
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= offset < end and number is not None:
+            line = number
+    return f"{code.co_filename}:{line}"
 
 
 def constant(value: Any, kind: type[Node] = Node, *, requires_grad: bool = False) -> Any:

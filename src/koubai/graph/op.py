@@ -142,7 +142,34 @@ _registry: dict[str, Op] = {}
 
 
 def register(op: Op) -> Op:
-    """Add an op to the table that tests, documentation and pickles read; the name must be free."""
+    """Add an op to the table that tests, documentation and pickles read; the name must be free.
+
+    Only a registered op can be pickled and is listed; an op works without. `koubai.check.check_op` holds a
+    record to its word on its samples.
+
+    Raises
+    ------
+    UsageError
+        If another op has this name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import koubai as kb
+    >>> bent_identity = kb.register(kb.Op(
+    ...     "bent_identity",
+    ...     forward=lambda x: (np.sqrt(x * x + 1) - 1) / 2 + x,
+    ...     infer=lambda x: x,
+    ...     vjp=(lambda g, y, x: g * (x / (2.0 * kb.numpy.sqrt(x * x + 1.0)) + 1.0),),
+    ...     jvp=(lambda t, y, x: t * (x / (2.0 * kb.numpy.sqrt(x * x + 1.0)) + 1.0),),
+    ...     batch=lambda op, size, batched, x: op(x),
+    ...     words=kb.Words("y = (sqrt(x^2 + 1) - 1)/2 + x", "dy/dx = x/(2 sqrt(x^2 + 1)) + 1",
+    ...                    "The identity, bent a little.", "少し曲げた恒等関数。"),
+    ...     samples=lambda: [kb.Sample((np.array([0.5, -2.0]),))],
+    ... ))
+    >>> kb.grad(bent_identity)(0.0)
+    np.float64(1.0)
+    """
     if _registry.setdefault(op.name, op) is not op:
         raise UsageError(f"register: an op named {op.name!r} exists already; choose another name")
     return op
