@@ -433,3 +433,18 @@ def test_text() -> None:
     ]
     assert str(nn.ReLU()) == "ReLU()\n0 parameters, float32"
     assert "0.weight = leaf " in model.unfreeze()[0](np.ones(3)).graph()
+
+
+def test_a_gradient_from_values_that_are_gone_is_refused() -> None:
+    model = nn.Linear(2, 1)
+    loss = model(np.ones((3, 2))).sum()
+    model.weight.assign(np.zeros((2, 1)))
+    with pytest.raises(kb.UsageError, match=r"old value of weight.*differentiate first"):
+        loss.backward()
+    fresh = model(np.ones((3, 2))).sum()
+    fresh.backward()
+    np.testing.assert_array_equal(model.weight.grad, np.full((2, 1), 3.0))
+    again = model(np.ones((3, 2))).sum()
+    model.init(1)
+    with pytest.raises(kb.UsageError, match="old value"):
+        again.backward()

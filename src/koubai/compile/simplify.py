@@ -37,7 +37,7 @@ def simplify(outputs: Sequence[Node], keep: Sequence[Node] = ()) -> list[Any]:
         if node.op is None:
             new[node] = node
             continue
-        inputs = tuple(new[x] if isinstance(x, Node) else x for x in node.inputs)
+        inputs = tuple(new.get(x, x) if isinstance(x, Node) else x for x in node.inputs)
         shorter = _shorter(node, inputs)
         if shorter is not None:
             new[node] = shorter

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from koubai.errors import UsageError
 from koubai.graph import Node, users_first, value_of
 from koubai.ops.elementwise import real
 from koubai.ops.shape import astype, broadcast_to, summed_to
@@ -52,6 +53,8 @@ def gradients(outputs: Sequence[Node], cotangents: Sequence[Any]) -> dict[Node, 
             rule = rules[i]
             if rule is None:
                 continue
+            if x.number > node.number:
+                raise stale(node, x)
             message = rule(g, y, *values, **params)
             if op is output:
                 _add_to_slot(found, x, params["index"], message)
@@ -105,6 +108,8 @@ def reverse_mode(
             if not isinstance(x, Node) or x not in inside:
                 continue
             rule = op.vjp[i]
+            if x.number > node.number:
+                raise stale(node, x)
             if rule is not None:
                 message = rule(g, y, *inputs, **params)
                 if op is output:
@@ -112,6 +117,14 @@ def reverse_mode(
                 else:
                     _add(found, x, conform(message, inputs[i]))
     return [found.get(node) for node in wrt]
+
+
+def stale(node: Node, x: Node) -> UsageError:
+    """What to raise where an input took new values after the node was computed from its old ones."""
+    return UsageError(
+        f"the gradient of {node.op and node.op.name} ({node.where()}) needs the old value of {x.name or 'a tensor'}, "
+        f"which was assigned a new one since; differentiate first and update afterwards, or compute the output anew"
+    )
 
 
 def active(outputs: Iterable[Node], wrt: Iterable[Node]) -> list[Node]:

@@ -38,7 +38,8 @@ class Node:
     requires_grad : bool
         Whether differentiation goes through this node.
     number : int
-        Larger than the numbers of the inputs: the order in which nodes were made.
+        Larger than the numbers of the inputs: the order in which nodes were made. A leaf whose value is
+        replaced takes a new number, so that what was computed from the old value is known to be stale.
     name : str or None
     code, offset
         Where the user's code made it: a code object and the offset of the instruction, resolved to a

@@ -71,8 +71,9 @@ class Owned(Tensor):
     def assign(self, array: Any) -> None:
         """Take new values: of the same shape, cast to this dtype, copied.
 
-        The tensor stays the same object. The old array is not written in; but call `backward` on results
-        computed from it before the new values come in, since gradients are computed from the present ones.
+        The tensor stays the same object, and the old array is not written in. It counts as made anew: a
+        gradient of results that were computed from the old values is refused, since it would be computed
+        from the present ones.
 
         Raises
         ------
@@ -84,7 +85,12 @@ class Owned(Tensor):
         value = cast(self.name or type(self).__name__, array, self.dtype)
         if value.shape != self.shape:
             raise ShapeError(f"assign: {self.name or 'the tensor'} has shape {self.shape}, got {value.shape}")
+        self._take(value)
+
+    def _take(self, value: np.ndarray[Any, Any]) -> None:
+        """Hold new values, and count as made now."""
         self.value = value[()]
+        self.number = next_number()
 
 
 def cast(name: str, array: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -213,11 +219,11 @@ class Parameter(Owned):
         value = cast(path, self.initializer(key_of(seed, path), shape, dtype), dtype)
         if value.shape != shape:
             raise ShapeError(f"{path or 'Parameter'}: the initializer returned shape {value.shape}, expected {shape}")
-        self.value = value[()]
+        self._take(value)
 
     def convert(self, dtype: Any) -> None:
         """Change the dtype; the value is drawn first, so that it is the same number in another precision."""
-        self.value = self.value.astype(dtype)
+        self._take(self.value.astype(dtype))
         self.grad = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
@@ -294,7 +300,7 @@ class Buffer(Owned):
     def convert(self, dtype: Any) -> None:
         """Change the dtype, of floating-point buffers only."""
         if self.dtype.kind == "f":
-            self.value = self.value.astype(dtype)
+            self._take(self.value.astype(dtype))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Buffer:
         memo[id(self)] = twin = _restored_buffer(*self.__reduce__()[1])
