@@ -522,37 +522,3 @@ right_shift = _shift("right_shift", np.right_shift, ">>", "Bits shifted to the r
 binary_exponent = _flat("binary_exponent", lambda x: np.frexp(x)[1], "y with 1/2 <= |x| 2^-y < 1",
                         "The exponent of a floating-point number; no gradient.",
                         "浮動小数点数の指数部。勾配は流れない。")  # fmt: skip
-
-
-# Bessel functions.
-
-
-def _bessel_i(x: Any, *, order: int) -> Any:
-    """I_n(x) = 1/pi times the integral of e^(x cos t) cos(n t) from 0 to pi.
-
-    The trapezoidal rule converges faster than any power on a period; 257 points are exact to rounding as far as
-    e^x stays finite.
-    """
-    if order == 0:
-        y = np.i0(x)
-        return y.astype(x.dtype)[()] if hasattr(x, "dtype") and x.dtype.kind == "f" else y[()]
-    t = np.linspace(0.0, np.pi, 257)
-    weights = np.cos(order * t) / 256.0
-    weights[[0, -1]] /= 2.0
-    y = np.exp(np.multiply.outer(x, np.cos(t))) @ weights
-    return y.astype(x.dtype)[()] if hasattr(x, "dtype") and x.dtype.kind == "f" else y[()]
-
-
-def _bessel_i_slope(y: Any, x: Any, *, order: int) -> Any:
-    if order == 0:
-        return bessel_i(x, order=1)
-    return 0.5 * (bessel_i(x, order=order - 1) + bessel_i(x, order=order + 1))
-
-
-bessel_i = elementwise(
-    "bessel_i", _bessel_i, Through(lambda g, y, x, *, order: g * _bessel_i_slope(y, x, order=order)),
-    words=Words("y = I_n(x)", "dy/dx = (I_(n-1)(x) + I_(n+1)(x))/2, I_1(x) for n = 0",
-                "The modified Bessel function of the first kind of integer order.",
-                "整数次の第1種変形ベッセル関数。"),
-    samples=lambda: [Sample(x, {"order": n}) for n in (0, 1) for x in (arrays(()), arrays((2, 3)), arrays((0, 2)))],
-)  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 from koubai.errors import DTypeError
 from koubai.ops import elementwise as e
 from koubai.ops import shape as s
+from koubai.ops import special
 from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, one_axis, operand, refuse
 
 __all__ = [
@@ -95,7 +96,7 @@ def sinc(x: Any) -> Any:
 @like_numpy
 def i0(x: Any) -> Any:
     """The modified Bessel function of order 0; dy/dx = I1(x). As `numpy.i0`."""
-    return e.bessel_i(operand(x), order=0)
+    return special.i0(operand(x))
 
 
 @like_numpy
