@@ -136,6 +136,24 @@ def test_a_table_with_a_word_to_predict(run):
     assert re.search(r"flat +house", out)
 
 
+def test_a_score_that_is_not_defined_is_null(run):
+    write("t.csv", "a,b\n1,0.5\n2,1.5\n3,2.25\n4,3.125\n")
+    code, out, err = run("train", "t.csv", "--epochs", 2, "--json")
+    assert code == 0
+    assert json.loads(out, parse_constant=pytest.fail)["test_score"] is None
+    assert "not defined" in err
+
+
+def test_a_reader_that_leaves_and_a_terminal_without_the_letters(tmp_path):
+    base = [sys.executable, "-c", "from koubai.cli import main; main()"]
+    with subprocess.Popen([*base, "ops"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    done = subprocess.run([*base, "ops", "--lang", "ja"], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def idx(array):
     array = np.asarray(array, np.uint8)
     return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()

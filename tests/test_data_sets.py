@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import koubai as kb
 from koubai.data import Dataset, Standardizer, batches, load, names, permutation, read_idx, split
@@ -114,6 +116,21 @@ def test_damaged_idx_files(tmp_path, kind):
     assert str(path) in str(caught.value)
 
 
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=40), place=st.integers(0, 30), byte=st.integers(0, 255))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, data, place, byte):
+    path = tmp_path_factory.getbasetemp() / "any.idx"
+    flipped = bytearray(GOOD)
+    flipped[place % len(flipped)] = byte
+    for content in (data, b"\0\0\x08" + data, bytes(flipped), gzip.compress(GOOD)[: place + 4] + data):
+        path.write_bytes(content)
+        try:
+            array = read_idx(path)
+        except kb.DataError:
+            continue
+        assert array.nbytes <= len(content) * 2000
+
+
 def folder(path, images=6, labels=6, part="train", size=(2, 2)):
     pictures = np.arange(images * size[0] * size[1], dtype="u1").reshape(images, *size)
     (path / f"{part}-images-idx3-ubyte").write_bytes(idx(pictures))
@@ -174,6 +191,26 @@ def test_split_of_arrays_is_seeded():
     np.testing.assert_array_equal(b, split((x, t), fraction=0.3, seed=5, stratify=True)[1][0])
     assert b.tolist() != split(x, t, fraction=0.3, seed=6, stratify=True)[1][0].tolist()
     assert sorted([*a, *b]) == x.tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=2, max_size=60),
+    fraction=st.floats(0.05, 0.95),
+    seed=st.integers(0, 10**6),
+)
+def test_any_split_is_a_partition(labels, fraction, seed):
+    rows, labels = np.arange(len(labels)), np.array(labels)
+    parts = [split(rows, fraction=fraction, seed=seed)]
+    counts = np.bincount(labels)
+    if counts[counts > 0].min() >= 2:
+        parts.append(split(rows, fraction=fraction, seed=seed, stratify=labels))
+        second = np.bincount(labels[parts[-1][1][0]], minlength=len(counts))
+        assert (second[counts > 0] >= 1).all()
+        assert (second[counts > 0] < counts[counts > 0]).all()
+    for (first,), (second,) in parts:
+        assert sorted([*first, *second]) == rows.tolist()
+        assert min(len(first), len(second)) >= 1
 
 
 def test_split_refuses():

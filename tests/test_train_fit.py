@@ -249,6 +249,12 @@ def test_early_stopping_restores_the_best():
         fit(classifier(), early_stopping=EarlyStopping("nonsense"))
 
 
+def test_a_validation_that_is_not_a_number_is_never_the_best():
+    stop = EarlyStopping("quality", patience=9)
+    history = fit(classifier(), epochs=3, metrics=scripted(np.nan, 2.0, np.nan), callbacks=stop)
+    assert history.best_epoch == 2
+
+
 def test_ctrl_c_keeps_the_best_weights_so_far():
     model, watch = classifier(), Watch()
 
@@ -369,6 +375,13 @@ def test_kinks_and_dropout_do_not_disturb_the_check():
 def test_a_model_in_low_precision_cannot_be_checked():
     model = kb.nn.Sequential(kb.nn.Linear(3, 2), lambda x: x.astype(np.float32))
     with pytest.raises(kb.GradientError, match="float32"):
+        fit(model, check=True)
+
+
+def test_a_model_that_cannot_be_copied_cannot_be_checked():
+    model = classifier()
+    model.lock = threading.Lock()
+    with pytest.raises(kb.GradientError, match="cannot be copied"):
         fit(model, check=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import click
@@ -86,6 +87,9 @@ def ops(pattern: str, lang: str | None) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command and exit."""
     _limit_threads()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _code(arguments)

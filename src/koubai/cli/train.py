@@ -234,10 +234,11 @@ class _Job:
             say(confusion(test.t, guesses, test.class_names or ()))
         else:
             error = evaluate(self.model, test, "rmse")
-            say(f"test R squared {score:.4f}, typical error (rmse) {error:.4g}, {history.seconds:.1f} s of training\n")
+            shown = f"{score:.4f}" if math.isfinite(score) else "not defined (all test targets are equal)"
+            say(f"test R squared {shown}, typical error (rmse) {error:.4g}, {history.seconds:.1f} s of training\n")
         check = history.grad_check
         return {
-            "test_score": score,
+            "test_score": score if math.isfinite(score) else None,
             "metric": self.metric,
             "epochs": history.epochs,
             "seconds": history.seconds,

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from koubai.check import check_grads
 from koubai.check.diagnose import diagnose
 from koubai.check.judge import Comparison, Tolerance, compare
+from koubai.check.layers import check_function
 from koubai.check.problem import Problem
 from koubai.check.slope import slope_of
 from koubai.diff import gradients
@@ -66,7 +66,13 @@ class _Network:
     """A float64 copy of the network, its loss on some examples, and the parameters that may be moved."""
 
     def __init__(self, model: Module, loss: Callable[[Any, Any], Any], x: Any, t: Any) -> None:
-        self.twin = deepcopy(model)
+        try:
+            self.twin = deepcopy(model)
+        except TypeError as error:
+            raise GradientError(
+                f"gradient check: the model holds something that cannot be copied ({error}), but the check works on a "
+                f"copy; make it copyable, or pass check=False"
+            ) from None
         wide = np.complex128 if model.dtype.kind == "c" else np.float64
         self.twin.astype(wide)
         self.loss = loss
@@ -145,11 +151,7 @@ def _check_functions(y: Any) -> tuple[str, ...]:
         name = type(layer).__name__
         if layer is None or name in seen:
             continue
-        values = [np.asarray(v.value if isinstance(v, Node) else v) for v in node.inputs]
-        try:
-            check_grads(layer, *values, modes=("rev",))
-        except GradientError as error:
-            raise GradientError(f"{name}: {error}") from None
+        check_function(layer, [v.value if isinstance(v, Node) else v for v in node.inputs])
         seen[name] = None
     return tuple(seen)
 

@@ -168,10 +168,12 @@ class Training:
         mode = (self._early and self._early.mode) or ("max" if higher_is_better(self.monitor) else "min")
         margin = self._early.min_delta if self._early else 0.0
         best, state = self._best, self._work.done[0]
-        if mode == "max":
-            self.improved = best is None or value > best.value + margin
+        if best is None:
+            self.improved = value == value  # not NaN
+        elif mode == "max":
+            self.improved = value > best.value + margin
         else:
-            self.improved = best is None or value < best.value - margin
+            self.improved = value < best.value - margin
         if self.improved:
             self._best = _Best(self.epoch, value, state)
             self.history.best_epoch = self.epoch

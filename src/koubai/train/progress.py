@@ -22,6 +22,21 @@ def progress_callbacks(progress: bool | None) -> list[Callback]:
     return [Bar()] if terminal else [Lines()]
 
 
+def few_numbers(logs: dict[str, float]) -> str:
+    """The loss and one more number, of validation if there is any: what fits beside a bar."""
+    rest = [name for name in logs if name != "loss"]
+    best = next((name for name in reversed(rest) if name.startswith("val_")), rest[-1] if rest else None)
+    return numbers({name: logs[name] for name in ("loss", best) if name in logs})
+
+
+def short(count: float) -> str:
+    """``950``, ``77k``, ``1.2M``."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if count >= size:
+            return f"{count / size:.{0 if count >= 10 * size else 1}f}{letter}"
+    return f"{count:.0f}"
+
+
 def numbers(logs: dict[str, float]) -> str:
     """``loss 0.1234  val_accuracy 0.9750``."""
     return "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
@@ -43,7 +58,7 @@ class Bar(Callback):
 
         columns: list[Any] = [
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=14),
             TextColumn("{task.fields[text]}"),
         ]
         self.bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), refresh_per_second=8)
@@ -58,7 +73,7 @@ class Bar(Callback):
         self._show(run)
 
     def on_epoch_end(self, run: Training) -> None:
-        self.text = numbers(run.logs)
+        self.text = few_numbers(run.logs)
         self._show(run)
 
     def on_train_end(self, run: Training) -> None:
@@ -70,5 +85,5 @@ class Bar(Callback):
             self.task,
             completed=(run.epoch - 1) * run.steps + run.steps_done,
             description=f"epoch {run.epoch}/{run.epochs}",
-            text=f"{self.text or numbers(run.logs)}  {rate:,.0f} examples/s",
+            text=f"{self.text or few_numbers(run.logs)}  {short(rate)} examples/s",
         )
