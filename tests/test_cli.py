@@ -185,6 +185,7 @@ USAGE = {
     "epochs word": (["train", "iris", "--epochs", "many"], "epochs"),
     "hidden": (["train", "iris", "--hidden", "8,x"], "--hidden: expected sizes"),
     "hidden size": (["train", "iris", "--hidden", "8,-1"], "--hidden: expected sizes"),
+    "too large": (["train", "iris", "--hidden", "65536,65536,65536,65536"], "choose smaller layers"),
     "target": (["train", "iris", "--target", "x"], "--target is for CSV files"),
     "optimizer": (["train", "iris", "--optimizer", "nonsense"], "nonsense"),
     "language": (["ops", "--lang", "fr"], "--lang"),

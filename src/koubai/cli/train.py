@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ __all__ = ["train"]
 INTERRUPTED = 130
 TEST, VALIDATION = 0.2, 0.1
 MANY = 10_000
+BYTES_A_PARAMETER = 40  # weight, gradient, what the optimizer remembers, passing results, the checked copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,22 @@ def _network(part: Dataset, sizes: list[int], dropout: float) -> nn.Sequential:
         layers += [nn.Linear(features, size), nn.ReLU()]
         layers += [nn.Dropout(dropout)] if dropout else []
         features = size
-    return nn.Sequential(*layers, nn.Linear(features, len(part.class_names or "1")))
+    model = nn.Sequential(*layers, nn.Linear(features, len(part.class_names or "1")))
+    needed, there = model.count_parameters() * BYTES_A_PARAMETER, _memory()
+    if needed > there:
+        raise UsageError(
+            f"--hidden: the network would have {model.count_parameters():,} parameters, whose training needs about "
+            f"{needed / 2**30:.0f} GiB, but this machine has {there / 2**30:.0f} GiB; choose smaller layers"
+        )
+    return model
+
+
+def _memory() -> float:
+    """Bytes of memory of this machine; infinity where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):
+        return math.inf
 
 
 class _Announce(Callback):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.errors import DataError, DTypeError, ShapeError, UsageError
+from koubai.errors import DataError, DTypeError, LabelError, ShapeError, UsageError
 from koubai.graph import Node
 from koubai.nn import Module
 
@@ -92,7 +92,7 @@ def refuse_targets(loss: str | Callable[..., Any], y: Array, t: Array, what: str
 
     Raises
     ------
-    DataError
+    LabelError
         With the row.
     """
     if loss == "cross_entropy" and t.dtype.kind in "biu":
@@ -100,7 +100,7 @@ def refuse_targets(loss: str | Callable[..., Any], y: Array, t: Array, what: str
         wrong = (t < 0) | (t >= classes)
         if wrong.any():
             row = np.argwhere(wrong)[0]
-            raise DataError(
+            raise LabelError(
                 f"{what}, t: label {t[tuple(row)]} in row {row[0]} is outside 0 to {classes - 1}, since the model has "
                 f"{classes} outputs; number the classes from 0, or give the model more outputs"
             )
@@ -108,7 +108,7 @@ def refuse_targets(loss: str | Callable[..., Any], y: Array, t: Array, what: str
         wrong = (t < 0) | (t > 1)
         if wrong.any():
             row = np.argwhere(wrong)[0]
-            raise DataError(
+            raise LabelError(
                 f"{what}, t: target {t[tuple(row)]} in row {row[0]} is outside 0 to 1; binary targets are 0 for no and "
                 f"1 for yes, or a probability"
             )

@@ -52,6 +52,8 @@ class Lines(Callback):
 class Bar(Callback):
     """A bar over all epochs with the last numbers, the rate in examples a second and the time left."""
 
+    bar: Any = None
+
     def on_train_begin(self, run: Training) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -77,7 +79,8 @@ class Bar(Callback):
         self._show(run)
 
     def on_train_end(self, run: Training) -> None:
-        self.bar.stop()
+        if self.bar is not None:  # a callback before this one may have raised
+            self.bar.stop()
 
     def _show(self, run: Training) -> None:
         rate = run.examples_seen / max(perf_counter() - self.began, 1e-9)
