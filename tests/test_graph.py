@@ -71,9 +71,9 @@ def test_time_and_memory_grow_linearly():
         return seconds, peak
 
     cost(1000)
-    small, large = cost(4_000), cost(16_000)
+    small, large = [min(cost(4_000) for _ in range(4)), min(cost(16_000) for _ in range(4))]
     assert large[1] < 4.5 * small[1]  # 4 if linear, 16 if quadratic
-    assert min(cost(16_000)[0], large[0]) < 10 * small[0]
+    assert large[0] < 10 * small[0]
 
 
 def test_a_node_with_many_users_and_a_node_with_many_inputs():
