@@ -321,6 +321,7 @@ for name in ["argmax", "argmin", "argsort", "any", "all", "count_nonzero"]:
 discrete("argmax-keepdims", lambda np, x: np.argmax(x, axis=1, keepdims=True), M)
 discrete("round-1", lambda np, x: np.round(x, 1), A)
 discrete("searchsorted", lambda np, x: np.searchsorted(np.sort(x), 0.3), V)
+discrete("searchsorted-sorter", lambda np, x: np.searchsorted(x, [0.3, 1.0], "right", sorter=np.argsort(x)), V)
 discrete("digitize", lambda np, x: np.digitize(x, [-1.0, 0.0, 1.0]), V)
 discrete("histogram", lambda np, x: np.histogram(x, bins=3), V)
 discrete("where-one", lambda np, x: np.where(x > 0), A)

@@ -103,6 +103,21 @@ def test_norm() -> None:
     assert_array_equal(slopes(np.linalg.norm, [0.0, 0.0]), [0, 0])
 
 
+def test_singular_determinant() -> None:
+    onp.testing.assert_allclose(kb.grad(np.linalg.det)(onp.diag([0.0, 2.0])), [[2, 0], [0, 0]], atol=1e-15)
+    onp.testing.assert_allclose(kb.grad(np.linalg.det)(onp.zeros((2, 2))), onp.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("matrix", [onp.eye(3), onp.diag([1.0, 1.0, 2.0])], ids=["all equal", "two equal"])
+def test_repeated_eigenvalues(matrix: Any) -> None:
+    for values in (lambda a: np.linalg.eigh(a)[0].sum(), lambda a: np.linalg.svd(a)[1].sum()):
+        onp.testing.assert_allclose(kb.grad(values)(matrix), onp.eye(3), atol=1e-14)
+    for vectors in (lambda a: (np.linalg.eigh(a)[1] ** 3).sum(), lambda a: (np.linalg.svd(a)[0] ** 3).sum()):
+        assert onp.isfinite(kb.grad(vectors)(matrix)).all()
+    projector = kb.grad(lambda a: (np.linalg.eigh(a)[1] @ np.linalg.eigh(a)[1].T).sum())(matrix)
+    onp.testing.assert_allclose(projector, onp.zeros((3, 3)), atol=1e-14)
+
+
 @pytest.mark.parametrize("f", [np.hypot, np.arctan2])
 def test_origin(f: Any) -> None:
     assert slopes(f, 0.0, 0.0) == (0.0, 0.0)

@@ -318,3 +318,13 @@ def test_modules() -> None:
     assert knp.pi == np.pi
     assert knp.float32 is np.float32
     assert knp.random.default_rng(0).random() == np.random.default_rng(0).random()
+
+
+@pytest.mark.parametrize("value", [1.5, [1.0, 2.0], []])
+def test_becoming_an_array(value: Any) -> None:
+    t = kb.tensor(value)
+    for found in (np.asarray(t), np.array(t), np.asarray(t, np.float32), np.array([t, t])[0], np.int64(t)):
+        assert not isinstance(found, kb.Tensor)
+        np.testing.assert_array_equal(found, np.asarray(value).astype(found.dtype))
+    with pytest.raises(ValueError, match="copy"):
+        np.array(t, np.float32, copy=False)

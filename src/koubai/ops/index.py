@@ -272,3 +272,14 @@ running_place = register(Op(
                      Sample(arrays((3, 4)), {"axis": 1, "largest": False}),
                      Sample(arrays((0, 2)), {"axis": 1, "largest": True})],
 ))  # fmt: skip
+
+
+searchsorted = register(Op(
+    "searchsorted", lambda a, v, *, side: np.searchsorted(a, v, side=side),
+    lambda a, v, *, side: Type(v.shape, np.dtype(np.intp)),
+    words=Words("y = how many of the sorted a stand before v", "0",
+                "The place of a number among sorted ones; no gradient.",
+                "整列済みの配列の中で値が入る位置。勾配は流れない。"),
+    samples=lambda: [Sample((np.array([-1.0, 0.0, 1.5]), x), {"side": side})
+                     for x in arrays((), (2, 3), (0,)) for side in ("left", "right")],
+))  # fmt: skip

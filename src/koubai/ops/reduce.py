@@ -124,9 +124,10 @@ prod = reduction(
 
 def _share(y: Any, x: Any, axis: Axes) -> Any:
     """For each element 1/n if it is one of the n that reach the extremum, else 0."""
-    chosen = where(x == restored(y, x.shape, axis), 1.0, 0.0)
+    one, zero = x.dtype.type(1), x.dtype.type(0)  # typed, so that float32 stays float32
+    chosen = where(x == restored(y, x.shape, axis), one, zero)
     count = sum(chosen, axis=axis, keepdims=True)
-    return chosen / where(count == 0, 1.0, count)
+    return chosen / where(count == 0, one, count)
 
 
 def _extremum_vjp(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:

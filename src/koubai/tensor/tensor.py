@@ -197,7 +197,7 @@ class Tensor(Node):
                 "gradient. Use kb.numpy.array(...) or other functions of kb.numpy to keep it, or "
                 "t.detach().numpy() to drop it on purpose"
             )
-        return np.array(self._concrete("np.asarray"), dtype=dtype, copy=bool(copy))
+        return np.array(self._concrete("np.asarray"), dtype=dtype, copy=copy)
 
     def __bool__(self) -> bool:
         return bool(self._concrete("bool() (an `if`, `while`, `and`, `or` or `not`)"))

@@ -9,9 +9,10 @@ import numpy as np
 from koubai.errors import ShapeError, UsageError
 from koubai.graph import Node
 from koubai.ops import elementwise as e
+from koubai.ops import index as i
 from koubai.ops import reduce as r
 from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, axes, concrete, like_numpy, one_axis, operand
+from koubai.tensor.numpy.arguments import arrayed, axes, concrete, like_numpy, one_axis, operand, plain
 from koubai.tensor.numpy.index import take
 from koubai.tensor.numpy.join import concatenate, stack
 from koubai.tensor.numpy.products import convolve, matmul
@@ -123,7 +124,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         raise ShapeError(f"interp: expected xp and fp of one shape (n,), got {tuple(xp.shape)} and {tuple(fp.shape)}")
     if period is not None:
         x, xp = e.remainder(x, period), e.remainder(xp, period)
-        order = np.argsort(concrete("interp", xp))
+        order = i.argsort(xp, axis=0)
         xp, fp = take(xp, order), take(fp, order)
         xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = concatenate([fp[-1:], fp, fp[:1]])
@@ -132,8 +133,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     if n == 1:
         y = s.broadcast_to(fp, shape=tuple(x.shape) or (1,)).reshape(tuple(x.shape))
     else:
-        interval = np.searchsorted(concrete("interp", xp), concrete("interp", x), side="right") - 1
-        interval = np.clip(interval, 0, n - 2)
+        interval = e.clip(i.searchsorted(xp, x, side="right") - 1, 0, n - 2)
         x0, x1, f0, f1 = take(xp, interval), take(xp, interval + 1), take(fp, interval), take(fp, interval + 1)
         y = f0 + (f1 - f0) * (x - x0) / (x1 - x0)
     y = e.where(x < xp[0], fp[0] if left is None else left, y)
@@ -143,9 +143,6 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 @like_numpy
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """How often each number occurs, or the sum of its weights, which receive gradients. As `numpy.bincount`."""
-    from koubai.ops import index as i
-    from koubai.tensor.numpy.arguments import plain
-
     places = np.asarray(concrete("bincount", x))
     if not isinstance(weights, Node):
         return plain(np.bincount(places, weights, minlength))

@@ -17,8 +17,9 @@ from koubai.tensor.numpy.reduce import known_places
 from koubai.tensor.numpy.shape import expand_dims
 
 __all__ = [
-    "argsort", "median", "nanmedian", "nanpercentile", "nanquantile", "partition", "percentile", "quantile", "sort",
-    "sort_complex", "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values",
+    "argsort", "median", "nanmedian", "nanpercentile", "nanquantile", "partition", "percentile", "quantile",
+    "searchsorted", "sort", "sort_complex", "unique", "unique_all", "unique_counts", "unique_inverse",
+    "unique_values",
 ]  # fmt: skip
 
 
@@ -41,6 +42,13 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
     """The elements of an axis in ascending order; each takes its gradient along. As `numpy.sort`."""
     a, axis = _line("sort", a, axis)
     return take_along_axis(a, i.argsort(a, axis=axis), axis)
+
+
+@like_numpy
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """The places of numbers among sorted ones; no gradient. As `numpy.searchsorted`."""
+    a = arrayed(a)
+    return i.searchsorted(a if sorter is None else take(a, sorter), arrayed(v), side=side)
 
 
 @like_numpy

@@ -16,7 +16,7 @@ __all__ = [
     "histogram2d", "histogram_bin_edges", "histogramdd", "intersect1d", "isclose", "iscomplex", "iscomplexobj", "isin",
     "isneginf", "isposinf", "isreal", "isrealobj", "isscalar", "lcm", "lexsort", "may_share_memory",
     "min_scalar_type", "ndim", "nextafter", "packbits", "place", "put", "putmask", "ravel_multi_index",
-    "result_type", "save", "savetxt", "searchsorted", "setdiff1d", "setxor1d", "shape", "shares_memory", "size",
+    "result_type", "save", "savetxt", "setdiff1d", "setxor1d", "shape", "shares_memory", "size",
     "spacing", "tril_indices_from", "triu_indices_from", "union1d", "unpackbits", "unravel_index",
 ]  # fmt: skip
 
@@ -46,7 +46,6 @@ packbits = on_values("packbits", np.packbits)
 ravel_multi_index = on_values("ravel_multi_index", np.ravel_multi_index)
 save = on_values("save", np.save)
 savetxt = on_values("savetxt", np.savetxt)
-searchsorted = on_values("searchsorted", np.searchsorted)
 setdiff1d = on_values("setdiff1d", np.setdiff1d)
 setxor1d = on_values("setxor1d", np.setxor1d)
 spacing = on_values("spacing", np.spacing)
