@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from safetensors.numpy import save as to_bytes
 
 import koubai as kb
 from koubai.train import Standardize, Unstandardize, read_info
+from koubai.train.architecture import build, describe
 from koubai.train.atomic import write_atomically
 from koubai.train.curves import curves
 
@@ -64,6 +66,29 @@ def test_what_was_saved_comes_back(tmp_path, kind):
     assert read_info(path) == {"classes": ["a", "b"]}
     assert len(list(again.parameters())) == len(list(model.parameters()))
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+LAYERS = [
+    kind
+    for kind in (getattr(nn, name) for name in nn.__all__)
+    if isinstance(kind, type) and issubclass(kind, nn.Module) and kind not in (nn.Module, nn.Lambda)
+]
+
+
+@pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
+def test_every_layer_has_a_description(kind):
+    required = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty and p.kind < 2]
+    layer = kind(*range(3, 3 + len(required)))
+    description = json.loads(json.dumps(describe(layer)))
+    assert description is not None
+    assert str(build(description)) == str(layer)
+
+
+def test_settings_that_are_not_the_defaults_are_kept():
+    for layer, name in ((nn.Dropout(0.125), "p"), (nn.LeakyReLU(0.3), "negative_slope"), (nn.Flatten(2), "start_axis")):
+        twin = build(json.loads(json.dumps(describe(layer))))
+        assert getattr(twin, name) == getattr(layer, name) != getattr(type(layer)(), name)
+    assert build(describe(nn.Linear(2, 3, bias=False))).bias is None
 
 
 @pytest.mark.parametrize("make", [Own, lambda: nn.Sequential(nn.Linear(4, 2), lambda x: 2 * x)])

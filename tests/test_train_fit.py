@@ -342,6 +342,11 @@ def test_the_check_confirms_this_very_network():
     assert fit(classifier()).grad_check is None
 
 
+def test_the_check_says_what_it_found():
+    assert str(GradCheck(1.96e-9, 50)) == "backpropagation and numerical differentiation agree to 2e-9 on 50 parameters"
+    assert str(GradCheck(0.0, 4)) == "backpropagation and numerical differentiation agree exactly on 4 parameters"
+
+
 def test_a_wrong_backward_is_not_trained():
     model = kb.nn.Sequential(kb.nn.Linear(3, 4), WrongLayer(), kb.nn.Linear(4, 2))
     before = weights(model)
@@ -410,6 +415,10 @@ REFUSED = {
     "complex": (lambda: fit(classifier(), (X + 1j, LABELS)), "complex"),
     "wrong width": (lambda: fit(classifier(), (X[:, :2], LABELS)), "expected 3 features"),
     "label": (lambda: fit(classifier(), (X, LABELS + 1)), r"label 2 in row \d+ is outside 0 to 1"),
+    "label with the function": (
+        lambda: fit(classifier(), (X, LABELS + 1), loss=kb.nn.losses.cross_entropy),
+        r"label 2 in row \d+ is outside 0 to 1, since the model",
+    ),
     "negative label": (lambda: fit(classifier(), (X, LABELS - 1)), r"label -1 in row \d+ is outside 0 to 1"),
     "label in validation": (lambda: fit(classifier(), validation_data=(X, LABELS * 5)), "validation_data, t: label 5"),
     "float labels": (lambda: fit(classifier(), (X, LABELS * 1.0)), "integer labels"),

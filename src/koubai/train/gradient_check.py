@@ -57,9 +57,8 @@ class GradCheck:
         return True
 
     def __str__(self) -> str:
-        return (
-            f"backpropagation and numerical differentiation agree to {self.max_error:.0e} on {self.checked} parameters"
-        )
+        error = f"to {self.max_error:.0e}".replace("e-0", "e-") if self.max_error else "exactly"
+        return f"backpropagation and numerical differentiation agree {error} on {self.checked} parameters"
 
 
 class _Network:

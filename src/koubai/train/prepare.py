@@ -9,12 +9,13 @@ import numpy as np
 
 from koubai.errors import DataError, DTypeError, LabelError, ShapeError, UsageError
 from koubai.graph import Node
-from koubai.nn import Module
+from koubai.nn import Module, losses
 
 __all__ = ["aligned", "as_pair", "first_outputs", "refuse_targets"]
 
 Array = np.ndarray[Any, Any]
 A_FEW = 8
+OF_LABELS = ("cross_entropy", "nll", "multi_margin")
 
 
 def as_pair(data: Any, model: Module, what: str = "data") -> tuple[Array, Array]:
@@ -95,7 +96,7 @@ def refuse_targets(loss: str | Callable[..., Any], y: Array, t: Array, what: str
     LabelError
         With the row.
     """
-    if loss == "cross_entropy" and t.dtype.kind in "biu":
+    if loss in (*OF_LABELS, *(getattr(losses, name) for name in OF_LABELS)) and t.dtype.kind in "biu":
         classes = y.shape[1] if y.ndim > 1 else 1
         wrong = (t < 0) | (t >= classes)
         if wrong.any():
@@ -104,7 +105,7 @@ def refuse_targets(loss: str | Callable[..., Any], y: Array, t: Array, what: str
                 f"{what}, t: label {t[tuple(row)]} in row {row[0]} is outside 0 to {classes - 1}, since the model has "
                 f"{classes} outputs; number the classes from 0, or give the model more outputs"
             )
-    if loss == "binary_cross_entropy":
+    if loss in ("binary_cross_entropy", losses.binary_cross_entropy):
         wrong = (t < 0) | (t > 1)
         if wrong.any():
             row = np.argwhere(wrong)[0]
