@@ -25,6 +25,8 @@ X, W, B = RNG.normal(size=(5, 3)), RNG.normal(size=(3, 3)), RNG.normal(size=3)
         (lambda x: 1e6 * x * x, 2.0, 4e6),
         (lambda x: 1e-9 * np.sin(x), 0.5, 1e-9 * np.cos(0.5)),
         (lambda x: np.sqrt(x), 1e-4, 50.0),
+        (np.log, 1e-10, 1e10),
+        (np.sqrt, 1e-9, 0.5 * 1e9**0.5),
         (lambda x: abs(x - 1e-5), 0.0, -1.0),  # the kink is near, but not here
     ],
 )

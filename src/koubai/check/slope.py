@@ -15,7 +15,7 @@ import numpy as np
 
 __all__ = ["Slope", "slope_of"]
 
-HALVINGS = 26
+HALVINGS = 44
 ENOUGH = 1e-10
 EPS = float(np.finfo(np.float64).eps)
 
@@ -51,7 +51,7 @@ def slope_of(f: Callable[[float], Vector], step: float) -> Slope:
     ----------
     f : callable
     step : float
-        The largest step; it is halved up to 26 times. Values that are not finite are passed over.
+        The largest step; it is halved up to 44 times. Values that are not finite are passed over.
 
     Examples
     --------
@@ -85,8 +85,10 @@ def _ladder(f: Callable[[float], Vector], step: float) -> Slope:
         jump = np.where(better, _jump(gaps[-2], gaps[-1], doubt), jump)
         if np.all(error <= ENOUGH * np.maximum(np.abs(value), np.abs(here) / (64.0 * step))):
             return Slope(value, error, jump, np.zeros(here.shape))
-    noise = _noise(central, step, value, chosen)
-    return Slope(value, np.maximum(error, noise / (step * 0.5**chosen)), jump, noise / (step * 0.5**HALVINGS))
+        if np.all(noise > error):
+            break  # Rounding alone makes every smaller step worse than what was found.
+    residual = _noise(central, step, value, chosen)
+    return Slope(value, np.maximum(error, residual / (step * 0.5**chosen)), jump, residual / h)
 
 
 def _noise(central: list[Vector], step: float, value: Vector, chosen: Any) -> Vector:
