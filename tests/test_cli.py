@@ -20,6 +20,7 @@ from koubai.cli import main
 from koubai.cli.output import results
 from koubai.graph import registry
 
+MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
 FILES = ["curves.svg", "history.csv", "model.safetensors"]
 
 
@@ -68,11 +69,38 @@ def test_training_on_digits(run):
     assert left() == ["koubai-digits"]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_digits_with_default_settings(run, seed):
-    code, out, _ = run("train", "digits", "--seed", seed, "--json")
-    assert code == 0
-    assert json.loads(out)["test_score"] >= 0.96
+MEASURED = """
+import json, sys
+from koubai.cli import main
+for seed in map(int, sys.argv[2:]):
+    try:
+        main([*sys.argv[1].split(), "--seed", str(seed), "--json", "--out", f"out-{seed}"])
+    except SystemExit as end:
+        assert not end.code
+"""
+
+
+def measured(folder, arguments, seeds):
+    """The results of several seeds, in a process of its own: there the command decides on the threads."""
+    command = [sys.executable, "-c", MEASURED, arguments, *map(str, seeds)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+def test_digits_over_ten_seeds(tmp_path):
+    found = measured(tmp_path, "train digits", range(10))
+    assert np.mean([result["test_score"] for result in found]) >= 0.97
+    assert all(result["grad_check"]["max_error"] < 1e-7 for result in found)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not at ../shared/data/mnist")
+def test_mnist(tmp_path):
+    (found,) = measured(tmp_path, f"train {MNIST} --hidden 128", [0])
+    assert found["epochs"] <= 10
+    assert found["test_score"] >= 0.975
+    assert found["grad_check"]["max_error"] < 1e-7
 
 
 def test_json_is_one_object_on_stdout(run):

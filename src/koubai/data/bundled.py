@@ -104,8 +104,8 @@ def load(name: str) -> Dataset:
     facts = _SETS.get(name)
     if facts is None:
         near = get_close_matches(str(name), _SETS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UsageError(f"load: no bundled set is named {name!r}; {hint}The names are {', '.join(_SETS)}")
+        hint = f"did you mean {near[0]!r}? The" if near else "the"
+        raise UsageError(f"load: no bundled set is named {name!r}; {hint} names are {', '.join(_SETS)}")
     return replace(
         facts.read(),
         name=name,

@@ -131,9 +131,9 @@ def _find(records: Records, name: str, argument: str) -> int:
     if name in records.columns:
         return records.columns.index(name)
     near = get_close_matches(str(name), records.columns, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = f"did you mean {near[0]!r}? The" if near else "the"
     shown = ", ".join(map(repr, records.columns[:20])) + (", ..." if len(records.columns) > 20 else "")
-    raise DataError(f"{records.path}: {argument}: no column is named {name!r}; {hint}The columns are {shown}")
+    raise DataError(f"{records.path}: {argument}: no column is named {name!r}; {hint} columns are {shown}")
 
 
 def _column(records: Records, i: int, as_words: bool) -> _Column:

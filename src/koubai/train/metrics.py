@@ -106,8 +106,8 @@ def _loss_names() -> list[str]:
 
 def _unknown(what: str, name: Any, known: Iterable[str]) -> UsageError:
     near = get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return UsageError(f"no {what} is named {name!r}; {hint}Give a function, or one of {', '.join(known)}")
+    hint = f"did you mean {near[0]!r}? Give" if near else "give"
+    return UsageError(f"no {what} is named {name!r}; {hint} a function, or one of {', '.join(known)}")
 
 
 def named_metrics(metrics: Any) -> dict[str, Metric]:
