@@ -266,6 +266,8 @@ smooth("linspace-arrays", lambda np, a: np.linspace(a, a * 2, 3, axis=1), V)
 smooth("logspace", lambda np, a: np.logspace(a, 2.0, 4), S)
 smooth("geomspace", lambda np, a: np.geomspace(a, 5.0, 4), S)
 smooth("meshgrid", lambda np, x, y: (*np.meshgrid(x, y), *np.meshgrid(x, y, indexing="ij", sparse=True)), V, A[0])
+windows = np.lib.stride_tricks.sliding_window_view
+smooth("sliding_window_view", lambda np, x: (windows(x, (2, 3)), windows(x, 2, axis=-1), windows(x, (2, 2), (1, 1))), A)
 smooth("apply_along_axis", lambda np, x: np.apply_along_axis(lambda v: np.outer(v, v), 1, x), M)
 smooth("apply_over_axes", lambda np, x: np.apply_over_axes(np.sum, x, [0, 2]), M)
 smooth("vectorize", lambda np, x: np.vectorize(lambda a, b: a * b + a)(x, 2.0), A)

@@ -230,6 +230,18 @@ def test_methods_are_ndarrays(call: Any) -> None:
     assert_tensor(call(wanted()), call(A))
 
 
+def test_astype_takes_numpys_arguments() -> None:
+    assert wanted().astype(dtype=np.float32, copy=False).dtype == np.float32
+    with pytest.raises(TypeError, match="casting 'safe'"):
+        wanted().astype(np.float32, casting="safe")
+
+
+def test_an_axis_that_does_not_exist_is_numpys_error_too() -> None:
+    for family in (ValueError, IndexError, kb.AxisError):
+        with pytest.raises(family, match="axis 2 does not exist"):
+            wanted().sum(axis=2)
+
+
 def test_methods_without_gradient() -> None:
     t = wanted()
     assert t.argmax().item() == 5

@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "koubai.errors": (
-        "DTypeError", "DataError", "GradientError", "GradientShapeError", "IndexingError", "KoubaiError",
+        "AxisError", "DTypeError", "DataError", "GradientError", "GradientShapeError", "IndexingError", "KoubaiError",
         "LabelError", "ShapeError", "TracingError", "TrainingError", "UnsupportedError", "UsageError", "VerifyError",
     ),
     "koubai.graph": ("Op", "Sample", "Type", "Words", "register", "verify"),

@@ -6,6 +6,7 @@ A message says what was expected, what came, where, and what to do.
 from __future__ import annotations
 
 __all__ = [
+    "AxisError",
     "DTypeError",
     "DataError",
     "GradientError",
@@ -36,6 +37,10 @@ class DTypeError(KoubaiError, TypeError):
 
 class IndexingError(KoubaiError, IndexError):
     """An index outside its range."""
+
+
+class AxisError(ShapeError, IndexingError):
+    """An axis that an array does not have."""
 
 
 class UsageError(KoubaiError, ValueError):

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from koubai.errors import UsageError
+import numpy as np
+
+from koubai.errors import DTypeError, UsageError
 from koubai.graph import Op, apply
 from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.tensor import numpy as knp
 from koubai.tensor.numpy.at import At
+from koubai.tensor.numpy.shape import cast
 from koubai.tensor.tensor import Tensor
 
 __all__ = ["install"]
 
 # Functions whose first argument is the tensor and whose others come in the order of the method's.
 SAME = (
-    "all", "any", "argmax", "argmin", "argpartition", "argsort", "astype", "clip", "conj", "conjugate",
+    "all", "any", "argmax", "argmin", "argpartition", "argsort", "clip", "conj", "conjugate",
     "copy", "cumprod", "cumsum", "diagonal", "dot", "matmul", "max", "mean", "min", "nonzero", "prod", "ptp", "ravel",
     "repeat", "round", "searchsorted", "squeeze", "std", "sum", "swapaxes", "take", "trace", "var",
 )  # fmt: skip
@@ -84,6 +87,14 @@ def _flatten(self: Tensor, order: str = "C") -> Any:
     return knp.ravel(self, order)
 
 
+def _astype(self: Tensor, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True,
+            copy: bool = True) -> Any:  # fmt: skip
+    """Another dtype; the gradient comes back in the old one, and none through integers."""
+    if not np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
+        raise DTypeError(f"astype: cannot cast {self.dtype} to {np.dtype(dtype)} with casting {casting!r}")
+    return cast(self, dtype)
+
+
 def _choose(self: Tensor, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """At each place the element of the choice whose number stands here."""
     return knp.choose(self, choices, out, mode)
@@ -128,6 +139,7 @@ SPECIAL: dict[str, Any] = {
     "__rrshift__": _rshift[1],
     "__round__": lambda self, digits=0: knp.round(self, digits),
     "at": property(At, doc="Places to be updated: ``t.at[i].set(v)``."),
+    "astype": _astype,
     "choose": _choose,
     "compress": _compress,
     "flat": property(_flat, doc="An iterator over all elements."),

@@ -64,7 +64,7 @@ def _running_extremum(name: str, array: Any, axis: int = 0, dtype: Any = None, o
 @cache
 def _table() -> dict[Any, Any]:
     """koubai's function for each of NumPy's."""
-    table = {}
+    table: dict[Any, Any] = {np.lib.stride_tricks.sliding_window_view: knp.sliding_window_view}
     for theirs, ours in _pairs():
         for name in dir(ours):
             function, original = getattr(ours, name), getattr(theirs, name, None)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from koubai.errors import DTypeError, ShapeError, TracingError, UnsupportedError
+from koubai.errors import AxisError, DTypeError, ShapeError, TracingError, UnsupportedError
 from koubai.graph import Node, constant
 from koubai.tensor.tensor import Tensor
 
@@ -122,7 +122,7 @@ def one_axis(name: str, axis: Any, ndim: int) -> int:
     except TypeError:
         raise DTypeError(f"{name}: expected axis to be an integer, got {type(axis).__name__}") from None
     if not -ndim <= axis < ndim:
-        raise ShapeError(f"{name}: axis {axis} does not exist in an array with {ndim} axes")
+        raise AxisError(f"{name}: axis {axis} does not exist in an array with {ndim} axes")
     return axis + ndim if axis < 0 else axis  # type: ignore[no-any-return]
 
 

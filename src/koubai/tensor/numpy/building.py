@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from koubai.errors import ShapeError
+from koubai.ops import index as i
 from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, holds_node, like_numpy, one_axis
+from koubai.tensor.numpy.arguments import arrayed, holds_node, like_numpy, one_axis, shape_argument
 from koubai.tensor.numpy.join import concatenate, stack
 from koubai.tensor.numpy.shape import moveaxis
 
-__all__ = ["apply_along_axis", "apply_over_axes", "c_", "r_", "vectorize"]
+__all__ = ["apply_along_axis", "apply_over_axes", "c_", "r_", "sliding_window_view", "vectorize"]
 
 
 class Row:
@@ -70,6 +72,27 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     # The axes of a result take the place of the line's axis.
     order = (*range(axis), *range(len(outer), len(outer) + len(inner)), *range(axis, len(outer)))
     return s.transpose(y, axes=order)
+
+
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, **options: Any) -> Any:
+    """All windows of a shape, their axes last; an element receives the gradients of all windows that hold it.
+
+    As `numpy.lib.stride_tricks.sliding_window_view`.
+    """
+    if not holds_node(x):
+        return np.lib.stride_tricks.sliding_window_view(x, window_shape, axis, **options)
+    x = arrayed(x)
+    sizes = shape_argument("sliding_window_view", window_shape)
+    over = tuple(range(x.ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    if len(sizes) != len(over):
+        raise ShapeError(f"sliding_window_view: expected {len(over)} lengths, one an axis, got {sizes}")
+    for size, k in zip(sizes, over):
+        k = one_axis("sliding_window_view", k, x.ndim)
+        if not 0 < size <= x.shape[k]:
+            raise ShapeError(f"sliding_window_view: no window of length {size} fits axis {k} of length {x.shape[k]}")
+        places = np.arange(x.shape[k] - size + 1)[:, None] + np.arange(size)
+        x = moveaxis(i.getitem(x, places, pattern=(slice(None),) * k + (i.Slot(0),)), k + 1, -1)
+    return x
 
 
 @like_numpy
