@@ -497,3 +497,10 @@ def test_vmap_keeps_integers():
 
 def test_zero_examples():
     assert kb.vmap(lambda x: x.sum())(np.zeros((0, 3))).shape == (0,)
+
+
+def test_a_pullback_remembers_the_arrays_as_they_were() -> None:
+    x = np.array([1.0, 2.0])
+    _, pullback = kb.vjp(lambda v: v**2, x)
+    x[:] = 100.0
+    np.testing.assert_array_equal(pullback(np.ones(2))[0], [2.0, 4.0])
