@@ -40,3 +40,17 @@ def test_commands_are_one_line_each() -> None:
     for command in blocks(READMES[0], "sh"):
         assert command.count("\n") == 1
         assert command.startswith("python3 -m venv .venv && ")
+
+
+def test_the_page_of_operations_is_what_the_records_say() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "make_ops.py"], capture_output=True, text=True, encoding="utf-8", check=True
+    )
+    assert done.stdout == (ROOT / "docs" / "ops.md").read_text(encoding="utf-8"), "run docs/make_ops.py again"
+
+
+@pytest.mark.parametrize("name", [*READMES, "docs/conventions.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    page = ROOT / name
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target

@@ -1,0 +1,44 @@
+"""Writes docs/ops.md, the table of every operation, from the op records.
+
+    python docs/make_ops.py > docs/ops.md
+
+A test holds the page equal to what this prints.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import koubai.ops
+from koubai.graph import registry
+
+INTRODUCTION = """\
+# Operations
+
+Every operation that koubai knows, from its record: what it computes, its local derivative, and a sentence in
+English and Japanese. `koubai ops` prints the same table in a terminal. This page is written by
+`docs/make_ops.py`.
+
+| op | formula | local derivative | in words | 言葉で |
+|---|---|---|---|---|"""
+
+
+def cell(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    for letter in "\\`*_<|[":
+        text = text.replace(letter, f"\\{letter}")
+    return " ".join(text.split())
+
+
+def main() -> None:
+    for module in pkgutil.walk_packages(koubai.ops.__path__, "koubai.ops."):
+        importlib.import_module(module.name)
+    print(INTRODUCTION)
+    for name, op in sorted(registry().items()):
+        w = op.words
+        print(f"| `{name}` | {' | '.join(map(cell, (w.formula, w.derivative, w.en, w.ja)))} |")
+
+
+if __name__ == "__main__":
+    main()
