@@ -300,7 +300,8 @@ def test_wrong_shape_of_gradients():
             return dout @ self.w.T, self.x.T @ dout, dout
 
     x, w, b = tensors(np.ones((4, 3)), np.ones((3, 2)), np.zeros(2))
-    with pytest.raises(kb.GradientError, match=r"NoSum: .* shape \(4, 2\) for 'b', expected .*\(2,\).*sum over the batch"):
+    says = r"NoSum: .* shape \(4, 2\) for 'b', expected .*\(2,\).*sum over the batch"
+    with pytest.raises(kb.GradientError, match=says):
         NoSum()(x, w, b).sum().backward()
 
     class Turned(Affine):

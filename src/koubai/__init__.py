@@ -19,8 +19,8 @@ _HOME = {
     ),
     "koubai.graph": ("Op", "Sample", "Type", "Words", "register", "verify"),
     "koubai.tensor": (
-        "Function", "Tensor", "compile", "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "tensor", "value_and_grad",
-        "vjp", "vmap",
+        "Function", "Tensor", "compile", "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "tensor",
+        "value_and_grad", "vjp", "vmap",
     ),
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
     "koubai.train": ("History", "evaluate", "fit", "load", "save"),
@@ -57,7 +57,7 @@ class _Package(ModuleType):
 
 sys.modules[__name__].__class__ = _Package
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds both lists equal
     from koubai import data as data
     from koubai import nn as nn
     from koubai import numpy as numpy
@@ -67,3 +67,41 @@ if TYPE_CHECKING:
     from koubai.check import GradReport as GradReport
     from koubai.check import check_grads as check_grads
     from koubai.check import numerical_grad as numerical_grad
+    from koubai.errors import AxisError as AxisError
+    from koubai.errors import DataError as DataError
+    from koubai.errors import DTypeError as DTypeError
+    from koubai.errors import GradientError as GradientError
+    from koubai.errors import GradientShapeError as GradientShapeError
+    from koubai.errors import IndexingError as IndexingError
+    from koubai.errors import KoubaiError as KoubaiError
+    from koubai.errors import LabelError as LabelError
+    from koubai.errors import ShapeError as ShapeError
+    from koubai.errors import TracingError as TracingError
+    from koubai.errors import TrainingError as TrainingError
+    from koubai.errors import UnsupportedError as UnsupportedError
+    from koubai.errors import UsageError as UsageError
+    from koubai.errors import VerifyError as VerifyError
+    from koubai.graph import Op as Op
+    from koubai.graph import Sample as Sample
+    from koubai.graph import Type as Type
+    from koubai.graph import Words as Words
+    from koubai.graph import register as register
+    from koubai.graph import verify as verify
+    from koubai.tensor import Function as Function
+    from koubai.tensor import Tensor as Tensor
+    from koubai.tensor import compile as compile
+    from koubai.tensor import grad as grad
+    from koubai.tensor import hessian as hessian
+    from koubai.tensor import hvp as hvp
+    from koubai.tensor import jacobian as jacobian
+    from koubai.tensor import jvp as jvp
+    from koubai.tensor import no_grad as no_grad
+    from koubai.tensor import tensor as tensor
+    from koubai.tensor import value_and_grad as value_and_grad
+    from koubai.tensor import vjp as vjp
+    from koubai.tensor import vmap as vmap
+    from koubai.train import History as History
+    from koubai.train import evaluate as evaluate
+    from koubai.train.fitting import fit as fit
+    from koubai.train import load as load
+    from koubai.train import save as save

@@ -5,7 +5,7 @@ May import everything below: `check`, `nn`, `optim`, `data`, `tensor` and what t
 
 from koubai.train.callbacks import Callback, Checkpoint, EarlyStopping
 from koubai.train.files import load, read_info, save
-from koubai.train.fit import evaluate, fit
+from koubai.train.fitting import evaluate, fit
 from koubai.train.gradient_check import GradCheck, check_network
 from koubai.train.history import History
 from koubai.train.scaling import Standardize, Unstandardize
