@@ -102,6 +102,6 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.tensor import vmap as vmap
     from koubai.train import History as History
     from koubai.train import evaluate as evaluate
-    from koubai.train.fitting import fit as fit
     from koubai.train import load as load
     from koubai.train import save as save
+    from koubai.train.fitting import fit as fit
