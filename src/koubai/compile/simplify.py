@@ -7,7 +7,7 @@ values computes when it is recorded. No rule here changes a result's bits, so x 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,15 @@ from koubai.ops.structure import bind
 __all__ = ["simplify"]
 
 
-def simplify(outputs: Sequence[Node], keep: Sequence[Node] = ()) -> list[Any]:
+def simplify(outputs: Sequence[Node], known: Mapping[Node, Node]) -> list[Any]:
     """The outputs, computed by fewer nodes.
 
     Parameters
     ----------
     outputs : nodes
-    keep : nodes that must stay themselves: the inputs of a trace
+    known : for nodes that are given what stands for them: themselves, or other leaves of the same type
     """
-    new: dict[Node, Any] = {x: x for x in keep}
+    new: dict[Node, Any] = dict(known)
     seen: dict[Any, Any] = {}
     for node in topological(outputs):
         if node in new:

@@ -4,7 +4,7 @@ Everything else in koubai is a reading of what is defined here. May import `erro
 """
 
 from koubai.graph import memory as _memory  # noqa: F401 - sets the allocator up
-from koubai.graph.apply import apply, recording, value_of
+from koubai.graph.apply import apply, recording, tracing, value_of
 from koubai.graph.node import Node, constant, placeholder
 from koubai.graph.op import Op, Refusal, Sample, Words, register, registered, registry, variadic
 from koubai.graph.text import to_text
@@ -28,6 +28,7 @@ __all__ = [
     "registry",
     "to_text",
     "topological",
+    "tracing",
     "type_of",
     "users_first",
     "value_of",

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
     from koubai.graph.op import Op
 
-__all__ = ["apply", "recording", "value_of"]
+__all__ = ["apply", "recording", "tracing", "value_of"]
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+# While a function is traced, what it computes from tensors without gradients is recorded too: a compiled
+# program computes it anew at every call, from the values that these tensors have then.
+tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _inside: dict[str, bool] = {}
@@ -103,8 +107,8 @@ def apply(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         raise explained(op, inputs, params, error) from None
     if type(value) is complex:  # what Python makes of 1j * np.float64(1)
         value = np.complex128(value)
-    if track:
-        return new_node(kind, op, inputs, params, value, True)
+    if track or tracing.get():
+        return new_node(kind, op, inputs, params, value, track)
     return constant(value, kind)
 
 

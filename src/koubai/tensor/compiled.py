@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.graph import Node, Type, constant, placeholder, to_text, topological, type_of
+from koubai.graph import Node, Type, constant, placeholder, to_text, topological, tracing, type_of
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.trees import flatten
 from koubai.tensor.watch import Watch, watched
@@ -109,12 +109,19 @@ def _type(x: Any) -> Type:
     return of
 
 
+def _stand_in(node: Node) -> Any:
+    twin = placeholder(node.type, Tensor)
+    twin.name = node.name
+    return twin
+
+
 class _Traced:
     """One trace of a function: its graph, the leaves that it reaches, and the program."""
 
     def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> None:
         from koubai.compile import Program, simplify
 
+        self.start = constant(None).number  # what is older was there before the trace
         self.positions = [i for i, x in enumerate(leaves) if isinstance(x, ARRAYS)]
         arguments = list(leaves)
         self.inputs = []
@@ -122,23 +129,31 @@ class _Traced:
             arguments[i] = placeholder(_type(leaves[i]), Tensor)
             self.inputs.append(arguments[i])
         self.watch = Watch()
-        token = watched.set(self.watch)
+        watch_token, tracing_token = watched.set(self.watch), tracing.set(True)
         try:
             y = f(*rebuild(arguments))
         finally:
-            watched.reset(token)
+            tracing.reset(tracing_token)
+            watched.reset(watch_token)
         outputs, self.rebuild = flatten(y)
         self.states = list(self.watch.states.values())
         self.changed = [state for state in self.states if state.now is not state.before]
         outputs += [state.now for state in self.changed]
         self.traced = [x if isinstance(x, Node) else constant(np.asarray(x)[()], Tensor) for x in outputs]
         self.inputs += [state.before for state in self.states]
-        self.outputs = simplify(self.traced, keep=self.inputs)
-        self.captured = [
-            node for node in topological(self.outputs) if node.op is None and node.value is not None
-        ]
+        self.captured = self._captured()
         self.types = [node.type for node in self.captured]
-        self.program = Program([*self.inputs, *self.captured], self.outputs)
+        stands_for = {node: _stand_in(node) for node in self.captured}
+        self.outputs = simplify(self.traced, {**{x: x for x in self.inputs}, **stands_for})
+        self.program = Program([*self.inputs, *stands_for.values()], self.outputs)
+
+    def _captured(self) -> list[Any]:
+        """The tensors that were there before and that the trace reaches: read anew at every call."""
+        reached = [y for y in self.traced if y.number < self.start]
+        for node in topological(self.traced):
+            if node.number > self.start:
+                reached += [x for x in node.inputs if isinstance(x, Node) and x.number < self.start]
+        return [node for node in dict.fromkeys(reached) if node.value is not None]
 
     def holds(self) -> bool:
         """Whether a new trace would be the same: settings and the types of captured tensors have not changed."""
