@@ -34,6 +34,11 @@ def test_ties_in_a_reduction_share(f: Any) -> None:
     assert_array_equal(kb.hessian(lambda x: f(x) ** 2)(onp.array(x)), [[0, 0, 0], [0, 0.5, 0.5], [0, 0.5, 0.5]])
 
 
+@pytest.mark.parametrize("f", [np.max, np.min])
+def test_a_nan_takes_the_gradient_of_an_extremum(f: Any) -> None:
+    assert_array_equal(slopes(f, [1.0, onp.nan, 3.0]), [0, 1, 0])
+
+
 def test_ptp_of_equal_elements() -> None:
     assert_array_equal(slopes(np.ptp, [2.0, 2.0]), [0, 0])
 

@@ -123,11 +123,10 @@ prod = reduction(
 
 
 def _share(y: Any, x: Any, axis: Axes) -> Any:
-    """For each element 1/n if it is one of the n that reach the extremum, else 0."""
+    """For each element 1/n if it is one of the n that reach the extremum, else 0; a NaN reaches it always."""
     one, zero = x.dtype.type(1), x.dtype.type(0)  # typed, so that float32 stays float32
-    chosen = where(x == restored(y, x.shape, axis), one, zero)
-    count = sum(chosen, axis=axis, keepdims=True)
-    return chosen / where(count == 0, one, count)
+    chosen = where((x == restored(y, x.shape, axis)) | (x != x), one, zero)
+    return chosen / sum(chosen, axis=axis, keepdims=True)
 
 
 def _extremum_vjp(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
