@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import UnsupportedError
+from koubai.graph import Node
 from koubai.ops import shape as s
 from koubai.ops.index import running_place
 from koubai.tensor import numpy as knp
 from koubai.tensor.numpy.arguments import arrayed, one_axis, refuse
-from koubai.tensor.tensor import Tensor
 
-__all__ = ["install"]
+__all__ = ["NumpyProtocols"]
 
 REDUCE = {
     "add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any",
@@ -23,35 +23,44 @@ REDUCE = {
 ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
 
 
-def install() -> None:
-    """Let NumPy's functions find koubai's through a tensor."""
-    Tensor.__array_ufunc__ = _array_ufunc
-    Tensor.__array_function__ = _array_function
+class NumpyProtocols(Node):
+    """How NumPy's functions find koubai's through a tensor, for `Tensor`."""
 
+    __slots__ = ()
 
-def _array_ufunc(self: Tensor, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-    """``np.tanh(t)``, ``np.add.reduce(t)``, ``np.multiply.outer(t, u)``."""
-    name = ufunc.__name__
-    if options.get("out") is not None:
-        refuse(f"numpy.{name}", out=options["out"])
-    if method == "__call__":
-        function = getattr(knp, name, None)
-        if function is not None:
-            return function(*inputs, **options)
-    elif method == "reduce" and name in REDUCE:
-        return getattr(knp, REDUCE[name])(*inputs, **{"axis": 0, **options})
-    elif method == "accumulate" and name in ACCUMULATE:
-        return getattr(knp, ACCUMULATE[name])(*inputs, **{"axis": 0, **options})
-    elif method == "accumulate" and name in ("maximum", "minimum"):
-        return _running_extremum(name, *inputs, **options)
-    elif method == "outer" and hasattr(knp, name):
-        a, b = map(arrayed, inputs)
-        return getattr(knp, name)(s.reshape(a, shape=(*a.shape, *(1,) * b.ndim)), b, **options)
-    called = name if method == "__call__" else f"{name}.{method}"
-    raise UnsupportedError(
-        f"numpy.{called} is not defined for tensors; build it from functions of kb.numpy, or pass "
-        f"t.detach().numpy() if no gradient is needed"
-    )
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """``np.tanh(t)``, ``np.add.reduce(t)``, ``np.multiply.outer(t, u)``."""
+        name = ufunc.__name__
+        if options.get("out") is not None:
+            refuse(f"numpy.{name}", out=options["out"])
+        if method == "__call__":
+            function = getattr(knp, name, None)
+            if function is not None:
+                return function(*inputs, **options)
+        elif method == "reduce" and name in REDUCE:
+            return getattr(knp, REDUCE[name])(*inputs, **{"axis": 0, **options})
+        elif method == "accumulate" and name in ACCUMULATE:
+            return getattr(knp, ACCUMULATE[name])(*inputs, **{"axis": 0, **options})
+        elif method == "accumulate" and name in ("maximum", "minimum"):
+            return _running_extremum(name, *inputs, **options)
+        elif method == "outer" and hasattr(knp, name):
+            a, b = map(arrayed, inputs)
+            return getattr(knp, name)(s.reshape(a, shape=(*a.shape, *(1,) * b.ndim)), b, **options)
+        called = name if method == "__call__" else f"{name}.{method}"
+        raise UnsupportedError(
+            f"numpy.{called} is not defined for tensors; build it from functions of kb.numpy, or pass "
+            f"t.detach().numpy() if no gradient is needed"
+        )
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """``np.sum(t, axis=0)``, ``np.concatenate([t, u])``, ``np.linalg.norm(t)``."""
+        ours = _table().get(function)
+        if ours is None:
+            raise UnsupportedError(
+                f"{function.__module__}.{function.__name__} is not defined for tensors; build it from functions of "
+                f"kb.numpy, or pass t.detach().numpy() if no gradient is needed"
+            )
+        return ours(*args, **kwargs)
 
 
 def _running_extremum(name: str, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
@@ -80,14 +89,3 @@ def _pairs() -> list[tuple[ModuleType, ModuleType]]:
         if ours is not None:
             pairs.append((getattr(np, name), ours))
     return pairs
-
-
-def _array_function(self: Tensor, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-    """``np.sum(t, axis=0)``, ``np.concatenate([t, u])``, ``np.linalg.norm(t)``."""
-    ours = _table().get(function)
-    if ours is None:
-        raise UnsupportedError(
-            f"{function.__module__}.{function.__name__} is not defined for tensors; build it from functions of "
-            f"kb.numpy, or pass t.detach().numpy() if no gradient is needed"
-        )
-    return ours(*args, **kwargs)

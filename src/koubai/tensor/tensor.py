@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from operator import index as as_index
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +16,65 @@ from koubai.graph.apply import new_node
 from koubai.graph.op import Op
 from koubai.ops import elementwise as e
 from koubai.ops.shape import stop_gradient
+from koubai.tensor.methods import ArrayMethods
+from koubai.tensor.numpy.arguments import joined
+from koubai.tensor.protocol import NumpyProtocols
 
 __all__ = ["Tensor", "no_grad", "tensor"]
 
 NUMBER_KINDS = "biufc"
 
+Operator = Callable[[Any, Any], "Tensor"]
 
-class Tensor(Node):
+
+def _operand(x: Any) -> Any:
+    """What an operator accepts beside a tensor, or NotImplemented."""
+    if isinstance(x, (Node, np.ndarray, np.generic, int, float, complex)):
+        if isinstance(x, np.ndarray) and x.dtype.kind not in NUMBER_KINDS:
+            raise DTypeError(f"expected numbers, got an array of dtype {x.dtype}")
+        return x
+    return joined(x) if isinstance(x, (list, tuple)) else NotImplemented
+
+
+def _binary(op: Op) -> tuple[Operator, Operator]:
+    """``__op__`` and ``__rop__``: the way of `apply`, unrolled for two inputs, since most time goes here."""
+    forward = op.forward
+
+    def operator(self: Tensor, other: Any) -> Any:
+        if isinstance(other, Tensor):
+            a, b = self.value, other.value
+            if a is not None and b is not None and (self.requires_grad or other.requires_grad) and recording.get():
+                try:
+                    value = forward(a, b)
+                except (TypeError, ValueError):
+                    return apply(op, (self, other), {})
+                return new_node(Tensor, op, (self, other), {}, value, True)
+        elif type(other) is float or type(other) is int:
+            a = self.value
+            if a is not None and self.requires_grad and recording.get():
+                return new_node(Tensor, op, (self, other), {}, forward(a, other), True)
+        else:
+            other = _operand(other)
+            if other is NotImplemented:
+                return NotImplemented
+        return apply(op, (self, other), {})
+
+    def without_gradient(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else apply(op, (self, other), {})
+
+    def reflected(self: Tensor, other: Any) -> Any:
+        other = _operand(other)
+        return NotImplemented if other is NotImplemented else apply(op, (other, self), {})
+
+    return operator if op.vjp is not None else without_gradient, reflected
+
+
+def _unary(op: Op) -> Callable[[Any], Tensor]:
+    return lambda self: apply(op, (self,), {})
+
+
+class Tensor(ArrayMethods, NumpyProtocols):
     """An array that remembers how it was computed.
 
     Made by `koubai.tensor`, by operators and by the functions of `koubai.numpy`; never by its class.
@@ -40,91 +92,7 @@ class Tensor(Node):
     __hash__ = object.__hash__
     __array_priority__ = 1000.0
 
-    if TYPE_CHECKING:  # what `koubai.tensor.methods`, `koubai.tensor.protocol` and the operators below provide
-        _grad: Any
-        at: Any
-        flat: Any
-        mT: Any
-        all: Callable[..., Any]
-        any: Callable[..., Any]
-        argmax: Callable[..., Any]
-        argmin: Callable[..., Any]
-        argpartition: Callable[..., Any]
-        argsort: Callable[..., Any]
-        astype: Callable[..., Any]
-        choose: Callable[..., Any]
-        clip: Callable[..., Any]
-        compress: Callable[..., Any]
-        conj: Callable[..., Any]
-        conjugate: Callable[..., Any]
-        copy: Callable[..., Any]
-        cumprod: Callable[..., Any]
-        cumsum: Callable[..., Any]
-        diagonal: Callable[..., Any]
-        dot: Callable[..., Any]
-        flatten: Callable[..., Any]
-        matmul: Callable[..., Any]
-        max: Callable[..., Any]
-        mean: Callable[..., Any]
-        min: Callable[..., Any]
-        nonzero: Callable[..., Any]
-        prod: Callable[..., Any]
-        ptp: Callable[..., Any]
-        ravel: Callable[..., Any]
-        repeat: Callable[..., Any]
-        reshape: Callable[..., Any]
-        round: Callable[..., Any]
-        searchsorted: Callable[..., Any]
-        squeeze: Callable[..., Any]
-        std: Callable[..., Any]
-        sum: Callable[..., Any]
-        swapaxes: Callable[..., Any]
-        take: Callable[..., Any]
-        tobytes: Callable[..., Any]
-        trace: Callable[..., Any]
-        transpose: Callable[..., Any]
-        var: Callable[..., Any]
-        view: Callable[..., Any]
-        __array_ufunc__: Callable[..., Any]
-        __array_function__: Callable[..., Any]
-
-        def __getitem__(self, index: Any) -> Any: ...
-        def __add__(self, other: Any) -> Any: ...
-        def __radd__(self, other: Any) -> Any: ...
-        def __sub__(self, other: Any) -> Any: ...
-        def __rsub__(self, other: Any) -> Any: ...
-        def __mul__(self, other: Any) -> Any: ...
-        def __rmul__(self, other: Any) -> Any: ...
-        def __truediv__(self, other: Any) -> Any: ...
-        def __rtruediv__(self, other: Any) -> Any: ...
-        def __floordiv__(self, other: Any) -> Any: ...
-        def __rfloordiv__(self, other: Any) -> Any: ...
-        def __mod__(self, other: Any) -> Any: ...
-        def __rmod__(self, other: Any) -> Any: ...
-        def __pow__(self, other: Any) -> Any: ...
-        def __rpow__(self, other: Any) -> Any: ...
-        def __matmul__(self, other: Any) -> Any: ...
-        def __rmatmul__(self, other: Any) -> Any: ...
-        def __divmod__(self, other: Any) -> Any: ...
-        def __rdivmod__(self, other: Any) -> Any: ...
-        def __lshift__(self, other: Any) -> Any: ...
-        def __rlshift__(self, other: Any) -> Any: ...
-        def __rshift__(self, other: Any) -> Any: ...
-        def __rrshift__(self, other: Any) -> Any: ...
-        def __and__(self, other: Any) -> Any: ...
-        def __rand__(self, other: Any) -> Any: ...
-        def __or__(self, other: Any) -> Any: ...
-        def __ror__(self, other: Any) -> Any: ...
-        def __xor__(self, other: Any) -> Any: ...
-        def __rxor__(self, other: Any) -> Any: ...
-        def __lt__(self, other: Any) -> Any: ...
-        def __le__(self, other: Any) -> Any: ...
-        def __gt__(self, other: Any) -> Any: ...
-        def __ge__(self, other: Any) -> Any: ...
-        def __neg__(self) -> Any: ...
-        def __pos__(self) -> Any: ...
-        def __abs__(self) -> Any: ...
-        def __invert__(self) -> Any: ...
+    _grad: Any
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         raise UsageError("Tensor: make one with kb.tensor(data), not with the class itself")
@@ -137,16 +105,14 @@ class Tensor(Node):
         return n
 
     @property
-    def T(self) -> Any:
-        return self.transpose()
+    def real(self) -> Tensor:
+        """The real part."""
+        return e.real(self)  # type: ignore[no-any-return]
 
     @property
-    def real(self) -> Any:
-        return e.real(self)
-
-    @property
-    def imag(self) -> Any:
-        return e.imag(self)
+    def imag(self) -> Tensor:
+        """The imaginary part."""
+        return e.imag(self)  # type: ignore[no-any-return]
 
     @property
     def itemsize(self) -> int:
@@ -156,7 +122,21 @@ class Tensor(Node):
     def nbytes(self) -> int:
         return self.size * self.itemsize
 
-    # Values
+    __add__, __radd__ = _binary(e.add)
+    __sub__, __rsub__ = _binary(e.subtract)
+    __mul__, __rmul__ = _binary(e.multiply)
+    __truediv__, __rtruediv__ = _binary(e.divide)
+    __pow__, __rpow__ = _binary(e.power)
+    __mod__, __rmod__ = _binary(e.remainder)
+    __floordiv__, __rfloordiv__ = _binary(e.floor_divide)
+    __and__, __rand__ = _binary(e.bitwise_and)
+    __or__, __ror__ = _binary(e.bitwise_or)
+    __xor__, __rxor__ = _binary(e.bitwise_xor)
+    __eq__, __ne__ = _binary(e.equal)[0], _binary(e.not_equal)[0]  # type: ignore[assignment]
+    __lt__, __gt__ = _binary(e.less)[0], _binary(e.greater)[0]
+    __le__, __ge__ = _binary(e.less_equal)[0], _binary(e.greater_equal)[0]
+    __neg__, __pos__ = _unary(e.negative), _unary(e.positive)
+    __abs__, __invert__ = _unary(e.absolute), _unary(e.invert)
 
     def _concrete(self, what: str) -> Any:
         if self.value is None:
@@ -179,6 +159,10 @@ class Tensor(Node):
         if not index and value.size != 1:
             raise ShapeError(f"item: expected a tensor with one element, got shape {self.shape}")
         return value.item(*index)
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        """The value's bytes."""
+        return self.numpy().tobytes(order)
 
     def tolist(self) -> Any:
         """The value as nested lists of Python numbers."""
@@ -346,73 +330,6 @@ class Tensor(Node):
 
 
 Tensor.result_class = Tensor
-
-
-def _operand(x: Any) -> Any:
-    """What an operator accepts beside a tensor, or NotImplemented."""
-    if isinstance(x, (Node, np.ndarray, np.generic, int, float, complex)):
-        if isinstance(x, np.ndarray) and x.dtype.kind not in NUMBER_KINDS:
-            raise DTypeError(f"expected numbers, got an array of dtype {x.dtype}")
-        return x
-    if isinstance(x, (list, tuple)):
-        from koubai.tensor.numpy import array
-
-        return array(x)
-    return NotImplemented
-
-
-def _binary(op: Op, forward: Any) -> tuple[Any, Any]:
-    """``__op__`` and ``__rop__``: the way of `apply`, unrolled for two inputs, since most time goes here."""
-
-    def operator(self: Tensor, other: Any) -> Any:
-        if isinstance(other, Tensor):
-            a, b = self.value, other.value
-            if a is not None and b is not None and (self.requires_grad or other.requires_grad) and recording.get():
-                try:
-                    value = forward(a, b)
-                except (TypeError, ValueError):
-                    return apply(op, (self, other), {})
-                return new_node(Tensor, op, (self, other), {}, value, True)
-        elif type(other) is float or type(other) is int:
-            a = self.value
-            if a is not None and self.requires_grad and recording.get():
-                return new_node(Tensor, op, (self, other), {}, forward(a, other), True)
-        else:
-            other = _operand(other)
-            if other is NotImplemented:
-                return NotImplemented
-        return apply(op, (self, other), {})
-
-    def without_gradient(self: Tensor, other: Any) -> Any:
-        other = _operand(other)
-        return NotImplemented if other is NotImplemented else apply(op, (self, other), {})
-
-    def reflected(self: Tensor, other: Any) -> Any:
-        other = _operand(other)
-        return NotImplemented if other is NotImplemented else apply(op, (other, self), {})
-
-    return operator if op.vjp is not None else without_gradient, reflected
-
-
-def _install_operators() -> None:
-    for op, name in [
-        (e.add, "add"), (e.subtract, "sub"), (e.multiply, "mul"), (e.divide, "truediv"), (e.power, "pow"),
-        (e.remainder, "mod"), (e.floor_divide, "floordiv"), (e.bitwise_and, "and"), (e.bitwise_or, "or"),
-        (e.bitwise_xor, "xor"),
-    ]:  # fmt: skip
-        operator, reflected = _binary(op, op.forward)
-        setattr(Tensor, f"__{name}__", operator)
-        setattr(Tensor, f"__r{name}__", reflected)
-    for op, name in [
-        (e.equal, "eq"), (e.not_equal, "ne"), (e.less, "lt"), (e.less_equal, "le"), (e.greater, "gt"),
-        (e.greater_equal, "ge"),
-    ]:  # fmt: skip
-        setattr(Tensor, f"__{name}__", _binary(op, op.forward)[0])
-    for op, name in [(e.negative, "neg"), (e.positive, "pos"), (e.absolute, "abs"), (e.invert, "invert")]:
-        setattr(Tensor, f"__{name}__", lambda self, op=op: apply(op, (self,), {}))
-
-
-_install_operators()
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str | None = None) -> Tensor:

@@ -12,19 +12,22 @@ import numpy as np
 
 from koubai.errors import AxisError, DTypeError, ShapeError, TracingError, UnsupportedError
 from koubai.graph import Node, constant
-from koubai.tensor.tensor import Tensor
+from koubai.ops import shape as s
+from koubai.ops.define import shape_of
 
 __all__ = [
     "arrayed",
     "axes",
     "concrete",
+    "constants",
     "holds_node",
+    "joined",
+    "kind_of",
     "like_numpy",
     "many_axes",
     "on_values",
     "one_axis",
     "operand",
-    "plain",
     "refuse",
     "shape_argument",
 ]
@@ -36,9 +39,7 @@ def operand(x: Any) -> Any:
     """A node or plain number as it is; anything else as an array (nested lists may hold tensors)."""
     if isinstance(x, (Node, np.ndarray, np.generic, int, float, complex)):
         return x
-    from koubai.tensor.numpy.create import array
-
-    return array(x)
+    return joined(x)
 
 
 def arrayed(x: Any) -> Any:
@@ -47,11 +48,32 @@ def arrayed(x: Any) -> Any:
     return x if isinstance(x, (Node, np.ndarray, np.generic)) else np.asarray(x)[()]
 
 
+def joined(x: Any) -> Any:
+    """Nested lists as one array; every tensor in them is linked to it."""
+    if isinstance(x, Node):
+        return x
+    if not isinstance(x, (list, tuple)) or not holds_node(x):
+        return np.array(x)
+    parts = [joined(item) for item in x]
+    shape = shape_of(parts[0])
+    for k, part in enumerate(parts):
+        if shape_of(part) != shape:
+            raise ShapeError(
+                f"array: expected nested lists of one shape, got {shape} and {shape_of(part)} (element {k})"
+            )
+    return s.concatenate(*(s.reshape(part, shape=(1, *shape)) for part in parts), axis=0)
+
+
 def holds_node(x: Any) -> bool:
     """Whether `x` is a tensor or a nested list of such."""
     if isinstance(x, Node):
         return True
     return isinstance(x, (list, tuple)) and builtins.any(holds_node(item) for item in x)
+
+
+def kind_of(x: Any) -> type[Node]:
+    """The class of what is computed from `x`, a tensor or a nested list that holds one."""
+    return x.result_class if isinstance(x, Node) else kind_of(next(filter(holds_node, x)))
 
 
 def like_numpy(function: F) -> F:
@@ -86,17 +108,16 @@ def concrete(name: str, x: Any) -> Any:
     return x
 
 
-def plain(x: Any) -> Any:
+def constants(x: Any, kind: type[Node]) -> Any:
     """What came back from NumPy, as tensors without gradient."""
     if isinstance(x, np.ndarray):
-        return constant(x[()], Tensor)
+        return constant(x[()], kind)
     if isinstance(x, np.generic):
-        return constant(x, Tensor)
-    if isinstance(x, tuple) and not hasattr(x, "_fields"):
-        return tuple(map(plain, x))
-    if isinstance(x, list):
-        return list(map(plain, x))
-    return type(x)(*map(plain, x)) if isinstance(x, tuple) else x
+        return constant(x, kind)
+    if not isinstance(x, (tuple, list)):
+        return x
+    parts = [constants(item, kind) for item in x]
+    return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
 
 
 def on_values(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,7 +129,8 @@ def on_values(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         if options.get("out") is not None:
             refuse(name, out=options["out"])
         values = [concrete(name, x) for x in args]
-        return plain(original(*values, **{key: concrete(name, x) for key, x in options.items()}))
+        result = original(*values, **{key: concrete(name, x) for key, x in options.items()})
+        return constants(result, kind_of((*args, *options.values())))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"As `numpy.{name}`, on values: no gradient flows through it."

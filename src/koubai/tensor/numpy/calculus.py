@@ -12,7 +12,7 @@ from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.ops import reduce as r
 from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, axes, concrete, like_numpy, one_axis, operand, plain
+from koubai.tensor.numpy.arguments import arrayed, axes, concrete, constants, kind_of, like_numpy, one_axis, operand
 from koubai.tensor.numpy.index import take
 from koubai.tensor.numpy.join import concatenate, stack
 from koubai.tensor.numpy.products import convolve, matmul
@@ -145,7 +145,7 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """How often each number occurs, or the sum of its weights, which receive gradients. As `numpy.bincount`."""
     places = np.asarray(concrete("bincount", x))
     if not isinstance(weights, Node):
-        return plain(np.bincount(places, weights, minlength))
+        return constants(np.bincount(places, weights, minlength), kind_of((x, weights, minlength)))
     length = max(int(places.max(initial=-1)) + 1, minlength)
     return i.scatter(s.astype(weights, dtype=np.dtype(float)), places, pattern=(i.Slot(0),), shape=(length,))
 

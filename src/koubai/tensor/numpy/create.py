@@ -6,13 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from koubai.errors import ShapeError
 from koubai.graph import Node, constant
+from koubai.ops import elementwise as e
 from koubai.ops import shape as s
 from koubai.ops.define import shape_of
-from koubai.tensor.numpy.arguments import arrayed, concrete, holds_node, like_numpy, one_axis, operand, shape_argument
-from koubai.tensor.numpy.shape import cast
-from koubai.tensor.tensor import Tensor
+from koubai.tensor.numpy.arguments import (
+    arrayed,
+    concrete,
+    holds_node,
+    joined,
+    like_numpy,
+    one_axis,
+    operand,
+    shape_argument,
+)
+from koubai.tensor.numpy.shape import cast, moveaxis
 
 __all__ = [
     "arange", "array", "asanyarray", "asarray", "ascontiguousarray", "asfortranarray", "copy", "empty", "empty_like",
@@ -28,7 +36,7 @@ def array(object: Any, dtype: Any = None, *, copy: bool | None = True, order: An
     """An array, or a tensor where the nested lists hold tensors: the gradient goes to each. As `numpy.array`."""
     if not holds_node(object):
         return np.array(object, dtype=dtype, copy=copy, order=order, subok=subok, ndmin=ndmin)
-    result = _joined(object)
+    result = joined(object)
     if dtype is not None:
         result = cast(result, dtype)
     missing = ndmin - result.ndim
@@ -62,22 +70,6 @@ def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
     return array(a) if holds_node(a) else np.copy(a, order)
 
 
-def _joined(x: Any) -> Any:
-    """Nested lists as one array, every tensor in them linked to it."""
-    if isinstance(x, Node):
-        return x
-    if not isinstance(x, (list, tuple)) or not holds_node(x):
-        return np.asarray(x)
-    parts = [_joined(item) for item in x]
-    shape = shape_of(parts[0])
-    for k, part in enumerate(parts):
-        if shape_of(part) != shape:
-            raise ShapeError(
-                f"array: expected nested lists of one shape, got {shape} and {shape_of(part)} (element {k})"
-            )
-    return s.concatenate(*(s.reshape(part, shape=(1, *shape)) for part in parts), axis=0)
-
-
 # Like another array: no gradient.
 
 
@@ -90,7 +82,7 @@ def _like(name: str, value: Any) -> Any:
             return original(a, dtype=dtype, order=order, subok=subok, shape=shape)
         a = arrayed(a)
         shape = tuple(a.shape) if shape is None else shape_argument(name, shape)
-        return constant(np.full(shape, value, dtype or a.dtype)[()], Tensor)
+        return constant(np.full(shape, value, dtype or a.dtype)[()], a.result_class)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"As `numpy.{name}`; a tensor without gradient for a tensor."
@@ -116,7 +108,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subo
     a = arrayed(a)
     value = cast(fill_value, a.dtype if dtype is None else dtype)
     y = s.broadcast_to(value, shape=tuple(a.shape) if shape is None else shape_argument("full_like", shape))
-    return y if isinstance(y, Node) else constant(y, Tensor)
+    return y if isinstance(y, Node) else constant(y, a.result_class)
 
 
 # Ranges.
@@ -139,8 +131,6 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     share = share.astype(precision.type(0).real.dtype)
     y = start * (1.0 - share) + stop * share
     if axis not in (0, -len(shape) - 1):
-        from koubai.tensor.numpy.shape import moveaxis
-
         y = moveaxis(y, 0, one_axis("linspace", axis, len(shape) + 1))
     y = y if dtype is None else cast(y, dtype)
     return (y, (stop - start) / gaps) if retstep else y
@@ -157,13 +147,9 @@ def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: 
 @like_numpy
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
     """Numbers from start to stop with one ratio between neighbours. As `numpy.geomspace`."""
-    from koubai.ops import elementwise as e
-
     start, stop = arrayed(start) * 1.0, arrayed(stop) * 1.0
     y = e.power(stop / start, linspace(0.0, 1.0, num, endpoint).reshape((num,) + (1,) * (start * stop).ndim)) * start
     if axis:
-        from koubai.tensor.numpy.shape import moveaxis
-
         y = moveaxis(y, 0, axis)
     return y if dtype is None else cast(y, dtype)
 

@@ -11,6 +11,10 @@ from koubai.ops import elementwise as e
 from koubai.ops import shape as s
 from koubai.ops import special
 from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, one_axis, operand, refuse
+from koubai.tensor.numpy.calculus import diff
+from koubai.tensor.numpy.index import nonzero
+from koubai.tensor.numpy.join import concatenate
+from koubai.tensor.numpy.reduce import cumsum
 
 __all__ = [
     "angle", "around", "clip", "deg2rad", "degrees", "divmod", "fabs", "fix", "float_power", "frexp", "i0",
@@ -124,8 +128,6 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
     """x where the condition holds, else y; the gradient goes to the one chosen. With the condition alone
     `nonzero`. As `numpy.where`."""
     if x is None and y is None:
-        from koubai.tensor.numpy.index import nonzero
-
         return nonzero(condition)
     if x is None or y is None:
         raise DTypeError("where: expected both x and y, or neither of them")
@@ -197,10 +199,6 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
 @like_numpy
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: float = 2 * np.pi) -> Any:
     """Jumps of more than half a period taken out; dy/dp = 1. As `numpy.unwrap`."""
-    from koubai.tensor.numpy.calculus import diff
-    from koubai.tensor.numpy.join import concatenate
-    from koubai.tensor.numpy.reduce import cumsum
-
     p = arrayed(p)
     axis = one_axis("unwrap", axis, p.ndim)
     step = diff(p, axis=axis)

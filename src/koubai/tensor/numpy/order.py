@@ -11,7 +11,7 @@ from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.ops import reduce as r
 from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, axes, concrete, like_numpy, one_axis, plain, refuse
+from koubai.tensor.numpy.arguments import arrayed, axes, concrete, constants, like_numpy, one_axis, refuse
 from koubai.tensor.numpy.index import take, take_along_axis
 from koubai.tensor.numpy.reduce import known_places
 from koubai.tensor.numpy.shape import expand_dims
@@ -74,7 +74,8 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     numpys: Any = np.unique
     _, first, *rest = numpys(values, True, return_inverse, return_counts, axis, equal_nan=equal_nan)
     y = take(a, first, axis)
-    found = (y, *((plain(first),) if return_index else ()), *map(plain, rest))
+    others = [first, *rest] if return_index else rest
+    found = (y, *constants(others, a.result_class))
     return found if len(found) > 1 else y
 
 

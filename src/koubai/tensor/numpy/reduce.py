@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.errors import UsageError
+from koubai.errors import ShapeError, UsageError
 from koubai.ops import elementwise as e
 from koubai.ops import reduce as r
 from koubai.ops import shape as s
@@ -157,8 +157,6 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         if weights.shape != a.shape:
             expected = tuple(a.shape[i] for i in (over if axis is not None else ()))
             if axis is None or weights.shape != expected:
-                from koubai.errors import ShapeError
-
                 raise ShapeError(f"average: expected weights of shape {a.shape} or {expected}, got {weights.shape}")
             weights = s.reshape(weights, shape=tuple(n if i in over else 1 for i, n in enumerate(a.shape)))
         weights = s.broadcast_to(weights, shape=tuple(a.shape))

@@ -11,7 +11,16 @@ from koubai.errors import ShapeError, UsageError
 from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, axes, like_numpy, many_axes, one_axis, operand, shape_argument
+from koubai.tensor.numpy.arguments import (
+    arrayed,
+    axes,
+    concrete,
+    like_numpy,
+    many_axes,
+    one_axis,
+    operand,
+    shape_argument,
+)
 
 __all__ = [
     "astype", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "broadcast_to", "diag", "diagflat",
@@ -248,8 +257,6 @@ def tile(A: Any, reps: Any) -> Any:
 @like_numpy
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Each element repeated; gradients of the copies are summed. As `numpy.repeat`."""
-    from koubai.tensor.numpy.arguments import concrete
-
     a = arrayed(a)
     if axis is None:
         a, axis = s.reshape(a, shape=(a.size,)), 0
