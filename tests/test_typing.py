@@ -27,7 +27,13 @@ data = kb.data.load("iris")
 history = kb.fit(model, data, loss="cross_entropy", optimizer="adam", epochs=1, batch_size=4)
 report = kb.check_grads(lambda w: w * w, np.ones(3))
 double = kb.compile(lambda x: x * 2)
-print(report.ok, x.reshape(2, 1).T, len(x), x.shape)
+
+
+def energy(t: kb.Tensor) -> kb.Tensor:
+    return (t.reshape(2, 1) @ t.at[:1].get() - t.mean(axis=0, keepdims=True)).max()
+
+
+print(report.ok, x.reshape(2, 1).T, len(x), x.shape, energy(x))
 
 
 class Product(kb.Function):
