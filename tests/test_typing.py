@@ -30,7 +30,7 @@ double = kb.compile(lambda x: x * 2)
 
 
 def energy(t: kb.Tensor) -> kb.Tensor:
-    return (t.reshape(2, 1) @ t.at[:1].get() - t.mean(axis=0, keepdims=True)).max()
+    return (t.reshape(2, 1) @ t[:1].T - t.mean(axis=0, keepdims=True)).max()
 
 
 print(report.ok, x.reshape(2, 1).T, len(x), x.shape, energy(x))
