@@ -1,0 +1,77 @@
+"""Size, sign, direction and parts of real and complex numbers.
+
+abs and sign have derivative 0 at 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from koubai.graph import Words
+from koubai.ops.define import binary, conjugated, elementwise, unary
+from koubai.ops.elementwise.choice import where
+
+absolute = elementwise(
+    "absolute", abs,
+    vjp=(lambda g, y, x: g * sign(x),), jvp=(lambda t, y, x: real(conjugated(sign(x)) * t),),
+    words=Words("y = |x|", "dy/dx = sign x", "The absolute value: gradient times the sign, zero at zero.",
+                "絶対値。勾配に符号を掛ける。0では0とする。"),
+    samples=unary(0.2, 2.0),
+)  # fmt: skip
+
+
+def _sign_rule(g: Any, y: Any, x: Any) -> Any:
+    if y.dtype.kind != "c":
+        return 0.0 * g
+    size = absolute(x)
+    return (g - y * real(conjugated(y) * g)) / where(size == 0, np.inf, size)
+
+
+sign = elementwise(
+    "sign", np.sign, vjp=(_sign_rule,), jvp=(_sign_rule,),
+    words=Words("y = x/|x|, 0 at 0", "0 (real x)", "The sign; flat for real x. For complex x the direction x/|x|.",
+                "符号。実数では区分的に定数なので勾配は0。複素数では方向 x/|x|。"),
+    samples=unary(0.2, 2.0),
+)  # fmt: skip
+copysign = elementwise(
+    "copysign", np.copysign, lambda y, x, z: where(y == x, 1.0, -1.0) * where(x == 0, 0.0, 1.0),
+    lambda y, x, z: 0.0 * z,
+    words=Words("y = |a| with the sign of b", "dy/da = sign a sign b, dy/db = 0",
+                "The size of a with the sign of b.", "a の大きさに b の符号をつける。"),
+    samples=binary(0.3, 2.0, complex=False),
+)  # fmt: skip
+conjugate = elementwise(
+    "conjugate", np.conjugate,
+    vjp=(lambda g, y, x: conjugated(g),), jvp=(lambda t, y, x: conjugated(t),),
+    words=Words("y = conj x", "the gradient is conjugated too", "The complex conjugate.",
+                "複素共役。勾配も共役になる。"),
+    samples=unary(),
+)  # fmt: skip
+real = elementwise(
+    "real", lambda x: np.real(x)[()] if np.iscomplexobj(x) else +x,
+    vjp=(lambda g, y, x: g,), jvp=(lambda t, y, x: real(t),),
+    words=Words("y = Re x", "the gradient is real", "The real part.", "実部。"),
+    samples=unary(),
+)  # fmt: skip
+imag = elementwise(
+    "imag", lambda x: np.imag(x)[()],
+    vjp=(lambda g, y, x: 1j * g if x.dtype.kind == "c" else 0.0,), jvp=(lambda t, y, x: imag(t),),
+    words=Words("y = Im x", "the gradient is imaginary", "The imaginary part.", "虚部。"),
+    samples=unary(),
+)  # fmt: skip
+
+
+def _turn(x: Any) -> Any:
+    size2 = absolute(x) ** 2
+    return x / where(size2 == 0, np.inf, size2)
+
+
+angle = elementwise(
+    "angle", np.angle,
+    vjp=(lambda g, y, x: g * (1j * _turn(x)),), jvp=(lambda t, y, x: imag(conjugated(_turn(x)) * t),),
+    words=Words("y = arg x", "the gradient points across x, with length 1/|x|", "The angle of a complex number.",
+                "複素数の偏角。"),
+    samples=unary(0.3, 2.0),
+)  # fmt: skip
