@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from koubai.errors import DTypeError, UsageError
@@ -112,7 +112,11 @@ class _Told(Callback):
 
 def as_callbacks(callbacks: Any, early_stopping: Any) -> list[Callback]:
     """The callbacks of a training, functions wrapped, early stopping last."""
-    given = [callbacks] if isinstance(callbacks, Callback) or callable(callbacks) else list(callbacks)
+    if isinstance(callbacks, Callback) or callable(callbacks):
+        callbacks = [callbacks]
+    elif not isinstance(callbacks, Iterable | None):
+        raise DTypeError(f"fit: callbacks: expected a Callback, a function, or several, got {type(callbacks).__name__}")
+    given = list(callbacks or ())
     if isinstance(early_stopping, bool) and early_stopping:
         given.append(EarlyStopping())
     elif isinstance(early_stopping, EarlyStopping):

@@ -17,8 +17,16 @@ from koubai.train.callbacks import as_callbacks
 from koubai.train.gradient_check import check_network
 from koubai.train.history import History
 from koubai.train.loop import Plan, Training
-from koubai.train.metrics import loss_function, named_metrics, outputs_of
-from koubai.train.prepare import A_FEW, aligned, as_pair, first_outputs, refuse_targets
+from koubai.train.metrics import Metric, loss_function, named_metrics, one_number, outputs_of
+from koubai.train.prepare import (
+    A_FEW,
+    aligned,
+    as_pair,
+    first_outputs,
+    refuse_lost_digits,
+    refuse_probabilities,
+    refuse_targets,
+)
 from koubai.train.progress import progress_callbacks
 from koubai.train.step import Step
 
@@ -124,6 +132,8 @@ def fit(
     for name, value in (("epochs", epochs), ("batch_size", batch_size), ("accumulate", accumulate)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
             raise UsageError(f"fit: {name} must be a whole number from 1, got {value!r}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise UsageError(f"fit: seed must be a whole number, got {seed!r}")
     if not any(p.requires_grad for p in model.parameters()):
         raise UsageError("fit: the model has no parameter to train; they are all frozen, or there are none")
     function = loss_function(loss)
@@ -135,7 +145,7 @@ def fit(
     _refuse_loss(model, function, x, t)
     plan = Plan(
         int(epochs), int(batch_size), int(accumulate), int(seed), bool(shuffle), bool(drop_last),
-        named_metrics(metrics), validation,
+        _beside_loss(metrics), validation,
     )  # fmt: skip
     step = Step(model, function, _pure(optimizer), x, t, _clipping(clip))
     hooks = [*as_callbacks(callbacks, early_stopping), *progress_callbacks(progress)]
@@ -145,12 +155,20 @@ def fit(
     return training.run()
 
 
+def _beside_loss(metrics: Any) -> dict[str, Metric]:
+    named = named_metrics(() if metrics is None else metrics)
+    if "loss" in named or "val_loss" in named:
+        raise UsageError("fit: a metric may not be named 'loss', as the history's loss is; give its function a name")
+    return named
+
+
 def _checked(model: Module, data: Any, loss: Any, what: str) -> tuple[Any, Any, tuple[int, ...]]:
     x, t = as_pair(data, model, what)
+    refuse_lost_digits(data, x, t, what)
     y = first_outputs(model, x)
-    t = aligned(t, y)
     refuse_targets(loss, y, t, what)
-    return x, t, y.shape[1:]
+    refuse_probabilities(loss, model, x[: len(y)])
+    return x, aligned(t, y), y.shape[1:]
 
 
 def _refuse_loss(model: Module, loss: Callable[[Any, Any], Any], x: Any, t: Any) -> None:
@@ -212,14 +230,10 @@ def evaluate(model: Module, data: Any, measures: Any, *, batch_size: int = 1024)
     """
     x, t = as_pair(data, model)
     y = outputs_of(model, x, batch_size)
-    t = aligned(t, y)
     if isinstance(measures, str):
         refuse_targets(measures, y, t)
-    found = {name: float(_plain(measure(y, t))) for name, measure in named_metrics(measures).items()}
+    t = aligned(t, y)
+    found = {name: one_number(name, measure, y, t) for name, measure in named_metrics(measures).items()}
     if isinstance(measures, str) or callable(measures):
         return next(iter(found.values()))
     return found
-
-
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Node) else value

@@ -113,7 +113,7 @@ def check_network(
         If the gradient is wrong, with the op or layer that is to blame; or if nothing can be compared.
     """
     network = _Network(model, loss, x, t)
-    rng = np.random.Generator(np.random.Philox(seed))
+    rng = np.random.Generator(np.random.Philox(abs(seed)))
     y, _ = network.backpropagated()
     if not np.isfinite(y.value):
         raise GradientError(

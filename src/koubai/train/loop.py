@@ -13,7 +13,7 @@ from koubai.errors import TrainingError, UsageError
 from koubai.nn import Module
 from koubai.train.callbacks import Callback, EarlyStopping
 from koubai.train.history import History
-from koubai.train.metrics import Metric, higher_is_better, outputs_of, value_on
+from koubai.train.metrics import Metric, higher_is_better, one_number, outputs_of, value_on
 from koubai.train.step import Batch, Pass, State, Step, run
 
 __all__ = ["Plan", "Training"]
@@ -131,7 +131,7 @@ class Training:
         self.logs = {"loss": total / seen}
         if outputs is not None:
             y, t = outputs[:seen], self._step.t[order[:seen]]
-            self.logs |= {name: float(metric(y, t)) for name, metric in plan.metrics.items()}
+            self.logs |= {name: one_number(name, metric, y, t) for name, metric in plan.metrics.items()}
         self._validate()
         self.history.rows.append(self.logs)
         self._remember()
@@ -160,7 +160,8 @@ class Training:
         x, t = self._plan.validation
         y = outputs_of(self.model, x)
         self.logs["val_loss"] = value_on(self._loss, y, t)
-        self.logs |= {f"val_{name}": float(metric(y, t)) for name, metric in self._plan.metrics.items()}
+        for name, metric in self._plan.metrics.items():
+            self.logs[f"val_{name}"] = one_number(name, metric, y, t)
 
     def _remember(self) -> None:
         """Keep this epoch's weights if they are the best so far, and tell the learning rate what was reached."""

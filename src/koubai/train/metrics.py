@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
+from inspect import Parameter, signature
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
 
-from koubai.errors import ShapeError, UsageError
+from koubai.errors import DTypeError, LabelError, ShapeError, UsageError
 from koubai.graph import Node, constant
 from koubai.nn import losses
 from koubai.tensor import Tensor, no_grad
@@ -19,6 +21,7 @@ __all__ = [
     "higher_is_better",
     "loss_function",
     "named_metrics",
+    "one_number",
     "outputs_of",
     "value_on",
 ]
@@ -36,6 +39,12 @@ def accuracy(y: Array, t: Array) -> float:
     if y.ndim == 1 or y.shape[1] == 1:
         return float(np.mean((y.reshape(len(y)) > 0) == (np.asarray(t).reshape(len(y)) > 0.5)))
     labels = t if t.ndim == y.ndim - 1 else t.argmax(axis=1)
+    wrong = (labels < 0) | (labels >= y.shape[1])
+    if wrong.any():
+        raise LabelError(
+            f"accuracy: label {labels[wrong][0]} is outside 0 to {y.shape[1] - 1}, since the model has {y.shape[1]} "
+            f"outputs; number the classes from 0"
+        )
     return float(np.mean(y.argmax(axis=1) == labels))
 
 
@@ -101,7 +110,14 @@ def loss_function(loss: Any) -> Callable[[Any, Any], Any]:
 
 
 def _loss_names() -> list[str]:
-    return [name for name in losses.__all__ if name.islower() and callable(getattr(losses, name))]
+    """The losses of outputs and targets; those of three arrays (triplets, variances) need a function around them."""
+    return [name for name in losses.__all__ if name.islower() and _of_two(getattr(losses, name))]
+
+
+def _of_two(loss: Any) -> bool:
+    if not callable(loss):
+        return False
+    return sum(p.default is Parameter.empty for p in signature(loss).parameters.values()) == 2
 
 
 def _unknown(what: str, name: Any, known: Iterable[str]) -> UsageError:
@@ -116,10 +132,12 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
         return dict(metrics)
     if isinstance(metrics, str) or callable(metrics):
         metrics = (metrics,)
+    if not isinstance(metrics, Iterable):
+        raise DTypeError(f"metrics: expected names or functions, got {type(metrics).__name__}")
     found: dict[str, Metric] = {}
     for metric in metrics:
         if callable(metric):
-            found[getattr(metric, "__name__", type(metric).__name__)] = metric
+            found[_free_name(getattr(metric, "__name__", type(metric).__name__), found)] = metric
         elif metric in METRICS:
             found[metric] = METRICS[metric]
         elif metric in _loss_names():
@@ -127,6 +145,27 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
         else:
             raise _unknown("metric", metric, [*METRICS, *_loss_names()])
     return found
+
+
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    """`name`, or with a number behind it where it is taken: two lambdas are both kept."""
+    return next(n for n in chain([name], (f"{name} {k}" for k in count(2))) if n not in taken)
+
+
+def one_number(name: str, metric: Callable[[Array, Array], Any], y: Array, t: Array) -> float:
+    """The metric's value as a float.
+
+    Raises
+    ------
+    UsageError
+        If it returns something else than one number.
+    """
+    value = metric(y, t)
+    try:
+        return float(value.value if isinstance(value, Node) else value)
+    except (TypeError, ValueError):
+        got = f"an array of shape {np.shape(value)}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise UsageError(f"metric {name}: expected one number for all examples together, got {got}") from None
 
 
 def _loss_as_metric(loss: Callable[[Any, Any], Any]) -> Metric:
