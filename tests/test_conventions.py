@@ -69,9 +69,18 @@ def test_clip_passes_on_its_bounds() -> None:
     assert slopes(lambda x: np.clip(x, -1.0, None), -1.0) == 1.0
 
 
-def test_sorting_is_stable() -> None:
+@pytest.mark.parametrize("how", [{"kind": "stable"}, {"stable": True}])
+def test_stable_sorting_keeps_the_order_of_equal_elements(how: dict[str, Any]) -> None:
+    weights = onp.arange(60.0)
+    x = onp.tile([2.0, 1.0, 3.0], 20)
+    expected = onp.empty(60)
+    expected[onp.argsort(x, kind="stable")] = weights
+    assert_array_equal(slopes(lambda x: (np.sort(x, **how) * weights).sum(), x), expected)
+
+
+def test_sorting_gives_each_of_equal_elements_one_place() -> None:
     weights = onp.array([1.0, 2.0, 3.0])
-    assert_array_equal(slopes(lambda x: (np.sort(x) * weights).sum(), [2.0, 2.0, 1.0]), [2, 3, 1])
+    assert_array_equal(onp.sort(slopes(lambda x: (np.sort(x) * weights).sum(), [2.0, 2.0, 1.0])), [1, 2, 3])
     assert_array_equal(slopes(np.median, [1.0, 2.0, 2.0, 3.0]), [0, 0.5, 0.5, 0])
 
 

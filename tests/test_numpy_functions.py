@@ -62,3 +62,11 @@ def test_float32_stays_float32(case: Case) -> None:
     expected = values(small, np, lambda x: x)
     for found, other in zip(values(small, knp, kb.tensor), expected, strict=True):
         assert np.asarray(other).dtype == getattr(found, "dtype", np.asarray(other).dtype)
+
+
+def test_running_product_of_many_elements_has_a_gradient_as_cheap_as_itself() -> None:
+    x = np.linspace(0.999, 1.001, 100_000)
+    y = np.cumprod(x)
+    slopes = kb.grad(lambda x: knp.cumprod(x).sum())(x)
+    np.testing.assert_allclose(slopes, np.cumsum(y[::-1])[::-1] / x, rtol=1e-10)
+    assert kb.hvp(knp.prod, x, np.ones(x.size)).shape == x.shape

@@ -243,15 +243,19 @@ assign = register(Op(
 
 
 def _sort_samples() -> list[Sample]:
-    return [Sample(arrays((5,)), {"axis": 0}), Sample(arrays((3, 4)), {"axis": 0}), Sample(arrays((0, 2)), {"axis": 1})]
+    return [
+        Sample(arrays((5,)), {"axis": 0, "stable": False}),
+        Sample(arrays((3, 4)), {"axis": 0, "stable": True}),
+        Sample(arrays((0, 2)), {"axis": 1, "stable": False}),
+    ]
 
 
 argsort = register(Op(
-    "argsort", lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"),
-    lambda x, *, axis: Type(x.shape, np.dtype(np.intp)),
-    batch=lambda op, size, batched, x, *, axis: op(x, axis=axis + 1),
-    words=Words("x[y] is sorted", "0", "The positions that sort an axis, equal elements in their order; no gradient.",
-                "軸に沿って整列する並び順(同じ値は元の順)。勾配は流れない。"),
+    "argsort", lambda x, *, axis, stable: np.argsort(x, axis=axis, kind="stable" if stable else None),
+    lambda x, *, axis, stable: Type(x.shape, np.dtype(np.intp)),
+    batch=lambda op, size, batched, x, *, axis, stable: op(x, axis=axis + 1, stable=stable),
+    words=Words("x[y] is sorted", "0", "The positions that sort an axis; no gradient.",
+                "軸に沿って整列する並び順。勾配は流れない。"),
     samples=_sort_samples,
 ))  # fmt: skip
 

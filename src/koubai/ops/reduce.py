@@ -7,12 +7,13 @@ signatures above normalize it. Ties in max and min share the gradient equally.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from koubai.graph import Op, Sample, Type, Words, register
-from koubai.ops.define import arrays, conjugated, dtype_by_example
+from koubai.ops.define import arrays, conjugated, dtype_by_example, stacked
 from koubai.ops.elementwise import exp, where
 from koubai.ops.lowering import Fold
 from koubai.ops.shape import broadcast_to, concatenate, flip, transpose
@@ -210,36 +211,59 @@ cumsum = running(
 )  # fmt: skip
 
 
-def _cumprod_slopes(x: Any, axis: int) -> Any:
-    """The array ``s[..., j, ..., i] = d y_i / d x_j`` with the axis i last: right with zeros in x too.
+def _recurrence_forward(m: Any, b: Any, *, axis: int) -> Any:
+    y = np.empty(m.shape, np.result_type(m, b))
+    factors, terms, lines = (np.moveaxis(x, axis, 0) for x in (m, b, y))
+    if y.ndim == 1:  # Python's numbers are faster than NumPy's one by one
+        steps = zip(m.tolist(), b.tolist())
+        y[:] = list(accumulate(steps, lambda last, step: step[0] * last + step[1], initial=0))[1:]
+        return y
+    last = np.zeros((), y.dtype)
+    for factor, term, line in zip(factors, terms, lines):
+        last = np.add(factor * last, term, out=line)
+    return y
 
-    Column j is the running product of x with x_j put to one, from j on, so it costs n times the function.
-    """
-    n = x.shape[axis]
-    tall = x.reshape((*x.shape, 1))
-    order = (*range(axis + 1, x.ndim + 1),)
-    rows = transpose(tall, axes=(*range(axis), *order, axis))
-    rows = broadcast_to(rows.reshape((*x.shape[:axis], 1, *x.shape[axis + 1 :], n)), shape=(*x.shape, n))
-    column = np.arange(n).reshape((n,) + (1,) * (x.ndim - axis))
-    rows = where(column == np.arange(n), 1.0, rows)
-    return where(column <= np.arange(n), cumprod(rows, axis=x.ndim), 0.0)
+
+def _delayed(x: Any, axis: int, first: float) -> Any:
+    """x_{i-1} at each place i of the axis, and `first` at the beginning."""
+    start = np.full((*x.shape[:axis], int(x.shape[axis] > 0), *x.shape[axis + 1 :]), first, x.dtype)
+    return concatenate(start, x[(slice(None),) * axis + (slice(None, -1),)], axis=axis)
+
+
+def _recurrence_back(g: Any, m: Any, axis: int) -> Any:
+    """What the terms of a recurrence receive: ``a_i = g_i + conj(m_{i+1}) a_{i+1}``, the same recurrence backwards."""
+    factors = _delayed(conjugated(flip(m, axis=(axis,))), axis, 0.0)
+    return flip(recurrence(factors, flip(g, axis=(axis,)), axis=axis), axis=(axis,))
+
+
+def _recurrence_batch(op: Op, size: int, batched: Sequence[bool], m: Any, b: Any, *, axis: int) -> Any:
+    return op(stacked(m, batched[0], size), stacked(b, batched[1], size), axis=axis + 1)
+
+
+recurrence = register(Op(
+    "recurrence", _recurrence_forward,
+    lambda m, b, *, axis: Type(m.shape, np.result_type(m.dtype, b.dtype)),
+    vjp=(lambda g, y, m, b, *, axis: _recurrence_back(g, m, axis) * conjugated(_delayed(y, axis, 0.0)),
+         lambda g, y, m, b, *, axis: _recurrence_back(g, m, axis)),
+    jvp=(lambda t, y, m, b, *, axis: recurrence(m, t * _delayed(y, axis, 0.0), axis=axis),
+         lambda t, y, m, b, *, axis: recurrence(m, t, axis=axis)),
+    batch=_recurrence_batch,
+    words=Words("y_i = m_i y_{i-1} + b_i", "dy_i/db_i = 1, dy_i/dm_i = y_{i-1}, dy_i/dy_{i-1} = m_i",
+                "A linear recurrence along an axis; its gradient runs the same recurrence from the other end.",
+                "軸に沿った線形漸化式。勾配は同じ漸化式を逆向きにたどる。"),
+    samples=lambda: [Sample(arrays((4,), (4,)), {"axis": 0}), Sample(arrays((2, 3, 4), (2, 3, 4)), {"axis": 1}),
+                     Sample(arrays((0, 2), (0, 2)), {"axis": 0})],
+))  # fmt: skip
 
 
 def _cumprod_vjp(g: Any, y: Any, x: Any, *, axis: int) -> Any:
-    spread = transpose(g.reshape((*g.shape, 1)), axes=(*range(axis), *range(axis + 1, g.ndim + 1), axis))
-    spread = spread.reshape((*g.shape[:axis], 1, *g.shape[axis + 1 :], g.shape[axis]))
-    return sum(spread * conjugated(_cumprod_slopes(x, axis)), axis=(x.ndim,), keepdims=False)
+    return _recurrence_back(g, x, axis) * conjugated(_delayed(y, axis, 1.0))
 
 
-def _cumprod_jvp(t: Any, y: Any, x: Any, *, axis: int) -> Any:
-    spread = t.reshape((*t.shape, 1)) * _cumprod_slopes(x, axis)
-    total = sum(spread, axis=(axis,), keepdims=False)
-    last = total.ndim - 1
-    return transpose(total, axes=(*range(axis), last, *range(axis, last)))
-
-
+# Without a division, so it is right with zeros in x too; as many steps as the running product itself.
 cumprod = running(
-    "cumprod", np.cumprod, vjp=(_cumprod_vjp,), jvp=(_cumprod_jvp,),
+    "cumprod", np.cumprod, vjp=(_cumprod_vjp,),
+    jvp=(lambda t, y, x, *, axis: recurrence(x, t * _delayed(y, axis, 1.0), axis=axis),),
     words=Words("y_i = x_0 ... x_i", "dy_i/dx_j = product of the others up to i, for j <= i",
                 "A running product; each factor's gradient sums the products that it takes part in, without itself.",
                 "累積積。各要素の勾配は、自分が加わる積から自分を除いたものの和になる。"),

@@ -124,7 +124,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         raise ShapeError(f"interp: expected xp and fp of one shape (n,), got {tuple(xp.shape)} and {tuple(fp.shape)}")
     if period is not None:
         x, xp = e.remainder(x, period), e.remainder(xp, period)
-        order = i.argsort(xp, axis=0)
+        order = i.argsort(xp, axis=0, stable=True)
         xp, fp = take(xp, order), take(fp, order)
         xp = concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = concatenate([fp[-1:], fp, fp[:1]])

@@ -30,18 +30,28 @@ def _line(name: str, a: Any, axis: Any) -> tuple[Any, int]:
     return a, one_axis(name, axis, a.ndim)
 
 
+def _stable(name: str, kind: Any, order: Any, stable: Any) -> bool:
+    refuse(name, order=order)
+    if kind is not None and stable is not None:
+        raise UsageError(f"{name}: kind= and stable= exclude each other; give one of them")
+    if kind not in (None, "quicksort", "heapsort", "mergesort", "stable"):
+        raise UsageError(f"{name}: expected kind to be quicksort, heapsort, mergesort or stable, got {kind!r}")
+    return bool(stable) or kind in ("stable", "mergesort")
+
+
 @like_numpy
 def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The positions that sort an axis, equal elements in their order; no gradient. As `numpy.argsort`."""
+    """The positions that sort an axis; no gradient. As `numpy.argsort`."""
     a, axis = _line("argsort", a, axis)
-    return i.argsort(a, axis=axis)
+    return i.argsort(a, axis=axis, stable=_stable("argsort", kind, order, stable))
 
 
 @like_numpy
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The elements of an axis in ascending order; each takes its gradient along. As `numpy.sort`."""
+    """The elements of an axis in ascending order; each takes its gradient along, equal ones in an order that only
+    ``stable=True`` or ``kind="stable"`` fixes. As `numpy.sort`."""
     a, axis = _line("sort", a, axis)
-    return take_along_axis(a, i.argsort(a, axis=axis), axis)
+    return take_along_axis(a, i.argsort(a, axis=axis, stable=_stable("sort", kind, order, stable)), axis)
 
 
 @like_numpy
