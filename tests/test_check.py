@@ -397,3 +397,10 @@ def test_integer_inputs_are_held_fixed():
     assert check_function(Pick(), (X, np.array([0, 1, 2, 0, 1]))).ok
     with pytest.raises(kb.UsageError, match="Pick"):
         check_function(Pick(), (np.arange(3),))
+
+
+def test_a_check_of_nothing_is_refused():
+    with pytest.raises(kb.UsageError, match="nothing to check"):
+        kb.check_grads(lambda: 1.0)
+    with pytest.raises(kb.UsageError, match="whole number"):
+        kb.check_grads(lambda x: x, 1.0, order=1.5)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import koubai as kb
 from koubai import numpy as knp
 from koubai.diff import conform
+from koubai.graph import Op
 
 X = np.array([0.5, -1.5, 2.0])
 
@@ -167,3 +168,43 @@ def test_many_uses_are_linear():
         total = total + t
     total.sum().backward()
     assert x.grad.tolist() == [2000 * 1999 / 2] * 10
+
+
+def test_what_cannot_be_a_gradient_is_refused_where_it_is_given():
+    x = kb.tensor([1.0, 2.0], requires_grad=True)
+    for wrong in (np.array([1j, 1.0]), kb.tensor([1j, 1.0])):
+        with pytest.raises(kb.DTypeError, match="complex"):
+            (x * 2).backward(wrong)
+    with pytest.raises(kb.DTypeError, match="expected numbers"):
+        (x * 2).backward(["a", "b"])
+    for wrong in ([1j, 1.0], [None, 1.0]):
+        with pytest.raises(kb.DTypeError, match="grad: expected numbers that fit float64"):
+            x.grad = wrong
+    whole = kb.tensor([1, 2], name="whole")
+    whole.requires_grad = True
+    with pytest.raises(kb.DTypeError, match="whole requires a gradient, but numbers of dtype int64"):
+        (whole * 2.5).sum().backward()
+
+
+def test_a_new_tensor_does_not_cut_a_gradient_off_silently():
+    with pytest.raises(kb.DTypeError, match=r"kb.numpy.array.*detach"):
+        kb.grad(lambda x: kb.tensor(x) ** 2)(3.0)
+    leaf = kb.tensor(3.0, requires_grad=True)
+    assert kb.tensor(leaf).item() == kb.tensor((leaf * 1.0).detach()).item() == 3.0
+    with pytest.raises(kb.TracingError, match=r"kb.tensor\(\)"):
+        kb.vmap(lambda x: kb.tensor(x))(np.ones(2))
+    with pytest.raises(kb.DTypeError, match="tensor: data type"):
+        kb.tensor(1.0, dtype="wrong")
+
+
+def test_a_rule_of_the_wrong_shape_is_named():
+    short = Op(
+        "short", lambda x: x.sum(axis=0), lambda x: kb.Type(x.shape[1:], x.dtype), kb.Words("", "", "", ""),
+        vjp=(lambda g, y, x: g[:2],),
+    )  # fmt: skip
+    x = kb.tensor(np.ones((4, 3)), requires_grad=True)
+    message = r"short: the rule for the gradient of input 0 returned the shape \(2,\), expected the shape \(4, 3\)"
+    with pytest.raises(kb.GradientShapeError, match=message):
+        short(x).sum().backward()
+    with pytest.raises(kb.GradientShapeError, match=message):
+        kb.grad(lambda x: short(x).sum())(np.ones((4, 3)))

@@ -219,12 +219,16 @@ def test_the_pullback_is_differentiable():
 
 def test_what_the_pullback_refuses():
     _, pullback = kb.vjp(lambda x: (x, x.sum()), X)
-    with pytest.raises(kb.UsageError, match="expected 2 gradients, got 1"):
+    with pytest.raises(kb.UsageError, match="expected a tuple of 2, got ndarray"):
         pullback(X)
-    with pytest.raises(kb.ShapeError, match=r"output's shape \(3,\), got \(2,\)"):
+    with pytest.raises(kb.ShapeError, match=r"expected the shape \(3,\), got \(2,\)"):
         pullback((np.ones(2), 1.0))
-    with pytest.raises(kb.DTypeError, match="complex gradient"):
+    with pytest.raises(kb.DTypeError, match="expected float64, got the complex"):
         pullback((X * 1j, 1.0))
+    with pytest.raises(kb.DTypeError, match="expected float64, got the complex"):
+        pullback((kb.tensor(X * 1j), 1.0))
+    with pytest.raises(kb.DTypeError, match="expected numbers"):
+        pullback((X, "1"))
 
 
 def test_what_jvp_refuses():
@@ -234,6 +238,39 @@ def test_what_jvp_refuses():
         kb.jvp(cube, (X,), (X, X))
     with pytest.raises(kb.ShapeError, match=r"shape \(3,\), got \(2,\)"):
         kb.jvp(cube, (X,), (np.ones(2),))
+    with pytest.raises(kb.UsageError, match=r"directions\[0\]: expected a tuple of 2, got float"):
+        kb.jvp(lambda a, b: a[0] * b, ((1.0, 2.0), 3.0), (1.0, (2.0, 3.0)))
+    for direction in (X * 1j, kb.tensor(X * 1j)):
+        with pytest.raises(kb.DTypeError, match="expected float64, got the complex"):
+            kb.jvp(cube, (X,), (direction,))
+
+
+def test_what_belongs_to_a_dict_is_matched_by_key():
+    p = {"a": 1.0, "b": 2.0}
+    assert kb.jvp(lambda p: 10 * p["a"] + p["b"], (p,), ({"b": 1.0, "a": 0.0},))[1] == 1.0
+    _, pullback = kb.vjp(lambda x: {"u": 10 * x, "v": x}, 1.0)
+    assert pullback({"v": 1.0, "u": 0.0}) == (1.0,)
+    with pytest.raises(kb.UsageError, match=r"keys \['u', 'v'\]"):
+        pullback({"u": 1.0, "w": 0.0})
+    both = kb.vmap(lambda d: {"p": d["a"], "q": 2 * d["b"]}, in_axes=({"b": 1, "a": 0},), out_axes={"q": 1, "p": 0})
+    found = both({"a": A, "b": A})
+    assert np.array_equal(found["p"], A)
+    assert np.array_equal(found["q"], 2 * A)
+
+
+def test_a_tensor_as_gradient_is_cast_to_the_output():
+    _, pullback = kb.vjp(lambda x: x, np.ones(2, np.float32))
+    assert pullback(kb.tensor([1.0, 2.0]))[0].dtype == np.float32
+
+
+def test_which_argnums_are_refused():
+    for wrong in ("a", 0.5, [0.5], None):
+        with pytest.raises(kb.UsageError, match="argnums: expected the number of an argument"):
+            kb.grad(lambda x: x, wrong)
+
+
+def test_second_derivatives_of_numbers_are_numbers():
+    assert type(kb.hessian(lambda x: x**3)(2.0)) is np.float64
 
 
 def test_forward_mode_is_linear_in_its_direction_and_equals_reverse():
@@ -486,6 +523,26 @@ def test_what_vmap_refuses():
         kb.vmap(lambda a: a if a > 0 else -a)(X)
     with pytest.raises(kb.ShapeError, match="does not exist"):
         kb.vmap(lambda a: a)(1.0)
+    for axis in (2, -3):
+        with pytest.raises(kb.ShapeError, match=f"out_axes {axis} does not exist"):
+            kb.vmap(lambda a: a, out_axes=axis)(A)
+    with pytest.raises(kb.UsageError, match="whole numbers or None"):
+        kb.vmap(lambda a: a, in_axes=0.5)(A)
+    with pytest.raises(kb.UsageError, match="depends on the examples"):
+        kb.vmap(lambda a: a, out_axes=None)(A)
+    with pytest.raises(kb.DTypeError, match="returned str"):
+        kb.vmap(lambda a: "a")(A)
+    with pytest.raises(kb.DTypeError, match="expected arrays of numbers"):
+        kb.vmap(lambda a: a)(["a"])
+
+
+def test_an_output_of_vmap_may_be_shared():
+    w = kb.tensor(2.0, requires_grad=True)
+    stack, once = kb.vmap(lambda x, w: (x * w, w * w), in_axes=(0, None), out_axes=(0, None))(X, w)
+    assert stack.shape == X.shape
+    assert once.shape == ()
+    once.backward()
+    assert w.grad == 4.0
 
 
 def test_vmap_keeps_integers():

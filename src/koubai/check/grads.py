@@ -81,8 +81,10 @@ def check_grads(
     wanted = tuple(modes)
     if not wanted or not set(wanted) <= {"rev", "fwd"}:
         raise UsageError(f'check_grads: expected modes among "rev" and "fwd", got {modes!r}')
-    if order < 1:
-        raise UsageError(f"check_grads: expected an order of at least 1, got {order}")
+    if not isinstance(order, (int, np.integer)) or order < 1:
+        raise UsageError(f"check_grads: expected a whole number of at least 1 as order, got {order!r}")
+    if not flatten(list(xs))[0]:
+        raise UsageError("check_grads: there is nothing to check, since the function was given no arguments")
     run = Run(Tolerance(1e-6 if rtol is None else rtol, 0.0 if atol is None else atol), wanted, seed)
     for k in range(1, order + 1):
         run.check(Problem(f, xs, subject="the function" if k == 1 else f"the derivative of order {k - 1}"))

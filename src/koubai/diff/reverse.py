@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.errors import UsageError
+from koubai.errors import GradientShapeError, ShapeError, UsageError
 from koubai.graph import Node, users_first, value_of
 from koubai.ops.elementwise import real
 from koubai.ops.shape import astype, broadcast_to, summed_to
@@ -61,7 +61,7 @@ def gradients(outputs: Sequence[Node], cotangents: Sequence[Any]) -> dict[Node, 
                 continue
             value = values[i]
             if not (type(message) is type(value) is np.float64):
-                message = conform(message, value)
+                message = received(message, value, node, i)
             before = found.get(x)
             if before is None:
                 found[x] = message
@@ -115,8 +115,19 @@ def reverse_mode(
                 if op is output:
                     _add_to_slot(found, x, params["index"], message)
                 else:
-                    _add(found, x, conform(message, inputs[i]))
+                    _add(found, x, received(message, inputs[i], node, i))
     return [found.get(node) for node in wrt]
+
+
+def received(message: Any, x: Any, node: Node, i: int) -> Any:
+    """What input i of the node receives from its rule, or an error that names the rule."""
+    try:
+        return conform(message, x)
+    except ShapeError:
+        raise GradientShapeError(
+            f"{node.op and node.op.name}: the rule for the gradient of input {i} returned the shape "
+            f"{np.shape(value_of(message))}, expected the shape {x.shape} of that input"
+        ) from None
 
 
 def stale(node: Node, x: Node) -> UsageError:

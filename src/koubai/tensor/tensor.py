@@ -19,6 +19,7 @@ from koubai.ops.shape import stop_gradient
 from koubai.tensor.methods import ArrayMethods
 from koubai.tensor.numpy.arguments import joined
 from koubai.tensor.protocol import NumpyProtocols
+from koubai.tensor.seed import seed_of
 
 __all__ = ["Tensor", "no_grad", "tensor"]
 
@@ -250,6 +251,8 @@ class Tensor(ArrayMethods, NumpyProtocols):
             value = np.asarray(value.value if isinstance(value, Node) else value)
             if value.shape != self.shape:
                 raise ShapeError(f"grad: expected the tensor's shape {self.shape}, got {value.shape}")
+            if value.dtype.kind not in NUMBER_KINDS or (value.dtype.kind == "c" and self.dtype.kind != "c"):
+                raise DTypeError(f"grad: expected numbers that fit {self.dtype}, got dtype {value.dtype}")
         self._grad = value
 
     def backward(self, gradient: Any = None) -> None:
@@ -283,6 +286,11 @@ class Tensor(ArrayMethods, NumpyProtocols):
             )
         leaf: Any
         for leaf, g in gradients([self], [self._seed(value, gradient)]).items():
+            if leaf.dtype.kind not in "fc":
+                raise DTypeError(
+                    f"backward: {leaf.name or 'a tensor'} requires a gradient, but numbers of dtype {leaf.dtype} "
+                    f"cannot hold one; make it with dtype=float"
+                )
             g = np.asarray(g)
             old = leaf.grad
             # A copy where nothing was added: what came back may be a view of a value, or read-only.
@@ -298,11 +306,7 @@ class Tensor(ArrayMethods, NumpyProtocols):
             if value.dtype.kind == "c":
                 raise UsageError("backward: the output is complex; take .real, .imag or abs, or pass gradient=")
             return np.ones_like(value)[()]
-        gradient = gradient.value if isinstance(gradient, Node) else gradient
-        gradient = np.asarray(gradient, value.dtype)[()]
-        if gradient.shape != self.shape:
-            raise ShapeError(f"backward: expected a gradient of shape {self.shape}, got {gradient.shape}")
-        return gradient
+        return seed_of("backward: gradient", gradient.value if isinstance(gradient, Node) else gradient, self)
 
     # Mutation is refused: a recorded value may be needed by a gradient.
 
@@ -349,7 +353,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str 
     Raises
     ------
     DTypeError
-        If the data are not numbers, or integers are to require a gradient.
+        If the data are not numbers, or integers are to require a gradient, or the data are a result whose
+        gradient is wanted.
 
     Examples
     --------
@@ -357,10 +362,19 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str 
     >>> kb.tensor([1.0, 2.0]) * 3
     tensor([3., 6.])
     """
-    if isinstance(data, Node):
-        data = data.value
+    if isinstance(data, Tensor):
+        if data.op is not None and data.requires_grad:
+            raise DTypeError(
+                "tensor: the data are the result of a computation whose gradient is wanted, and a new tensor would cut "
+                "it off. Use kb.numpy.array(...) to keep the gradient, or t.detach() to drop it on purpose"
+            )
+        data = data._concrete("kb.tensor()")
     try:
         value = np.array(data, dtype=dtype)
+    except DTypeError:
+        raise
+    except TypeError as error:
+        raise DTypeError(f"tensor: {error}") from None
     except ValueError as error:
         raise ShapeError(f"tensor: data do not form an array: {error}") from None
     if value.dtype.kind not in NUMBER_KINDS:

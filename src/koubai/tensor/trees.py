@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["flatten", "tree_map"]
+from koubai.errors import UsageError
+
+__all__ = ["flatten", "matched", "tree_map"]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
@@ -38,6 +40,54 @@ def _walk(tree: Any, leaves: list[Any]) -> Callable[[Any], Any]:
         return lambda values: kind(build(values) for build in items)
     leaves.append(tree)
     return lambda values: next(values)
+
+
+def matched(what: str, tree: Any, like: Any, *, shared: tuple[type, ...] = ()) -> list[Any]:
+    """What `tree` holds for each leaf of `like`, in the order in which `flatten` finds the leaves of `like`.
+
+    Dicts are matched by key, whatever their order; a tuple may stand for a list.
+
+    Parameters
+    ----------
+    what : str
+        What `tree` is, for the message of the error.
+    shared : tuple of types
+        Entries of these types stand for every leaf of a container.
+
+    Raises
+    ------
+    UsageError
+        If the containers are not of the same form.
+
+    Examples
+    --------
+    >>> matched("directions", {"b": 1, "a": (2, 3)}, {"a": [10, 20], "b": 30})
+    [2, 3, 1]
+    """
+    if shared and isinstance(tree, shared):
+        return [tree] * len(flatten(like)[0])
+    if isinstance(like, dict):
+        if not isinstance(tree, dict) or set(tree) != set(like):
+            raise UsageError(f"{what}: expected a dict with the keys {list(like)}, got {_form(tree)}")
+        return [x for key in like for x in matched(f"{what}[{key!r}]", tree[key], like[key], shared=shared)]
+    if isinstance(like, (tuple, list)):
+        if not isinstance(tree, (tuple, list)) or len(tree) != len(like):
+            raise UsageError(f"{what}: expected a {_form(like)}, got {_form(tree)}")
+        pairs = enumerate(zip(tree, like))
+        return [x for i, pair in pairs for x in matched(f"{what}[{i}]", *pair, shared=shared)]
+    if like is None or tree is None or isinstance(tree, (dict, tuple, list)):
+        if like is tree:
+            return []
+        raise UsageError(f"{what}: expected {'None' if like is None else 'an array'}, got {_form(tree)}")
+    return [tree]
+
+
+def _form(tree: Any) -> str:
+    if isinstance(tree, dict):
+        return f"dict with the keys {list(tree)}"
+    if isinstance(tree, (tuple, list)):
+        return f"{type(tree).__name__} of {len(tree)}"
+    return "None" if tree is None else type(tree).__name__
 
 
 def tree_map(f: Callable[..., Any], tree: Any) -> Any:

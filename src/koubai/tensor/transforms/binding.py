@@ -155,4 +155,6 @@ class Call:
 def argument_numbers(argnums: int | Sequence[int]) -> tuple[tuple[int, ...], bool]:
     if isinstance(argnums, (int, np.integer)):
         return (int(argnums),), True
+    if not isinstance(argnums, Sequence) or not all(isinstance(n, (int, np.integer)) for n in argnums):
+        raise UsageError(f"argnums: expected the number of an argument or a tuple of such, got {argnums!r}")
     return tuple(int(n) for n in argnums), False

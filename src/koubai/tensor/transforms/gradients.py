@@ -11,8 +11,9 @@ import numpy as np
 from koubai.diff import forward_mode, reverse_mode
 from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.graph import Node
+from koubai.tensor.seed import seed_of
 from koubai.tensor.transforms.binding import Call, Function, argument_numbers
-from koubai.tensor.trees import flatten
+from koubai.tensor.trees import matched
 
 __all__ = ["grad", "jvp", "value_and_grad", "vjp"]
 
@@ -123,28 +124,15 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
     call = Call("vjp", f, xs, range(len(xs)), has_aux=False)
 
     def pullback(g: Any) -> tuple[Any, ...]:
-        leaves, _ = flatten(g)
-        if len(leaves) != len(call.outputs):
-            raise UsageError(f"pullback: expected {len(call.outputs)} gradients, got {len(leaves)}")
+        leaves = matched("pullback: gradient", g, call.rebuild(call.outputs))
         record = call.record or any(isinstance(leaf, Node) for leaf in leaves)
-        seeds = [_cotangent(leaf, y) for leaf, y in zip(leaves, call.outputs)]
+        seeds = [seed_of("pullback", leaf, y) for leaf, y in zip(leaves, call.outputs)]
         found = reverse_mode(call.outputs, seeds, call.bound.variables, record=record)
         lifted = [g if isinstance(g, Node) and record else None for g in found]
         filled = call.filled(found, call.bound.variables)
         return tuple(call.bound.pack([g if g is not None else z for g, z in zip(lifted, filled)]))
 
     return call.value(), pullback
-
-
-def _cotangent(g: Any, y: Node) -> Any:
-    if not isinstance(g, Node):
-        g = np.asarray(g)
-        if g.dtype.kind == "c" and y.dtype.kind != "c":
-            raise DTypeError(f"pullback: the output is {y.dtype}, got a complex gradient")
-        g = g.astype(y.dtype)[()]
-    if g.shape != y.shape:
-        raise ShapeError(f"pullback: expected a gradient of the output's shape {y.shape}, got {g.shape}")
-    return g
 
 
 def jvp(f: Function, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]:
@@ -160,19 +148,9 @@ def jvp(f: Function, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]:
     if not isinstance(xs, (tuple, list)) or not isinstance(vs, (tuple, list)) or len(xs) != len(vs):
         raise UsageError("jvp: expected a tuple of arguments and a tuple of as many directions")
     call = Call("jvp", f, xs, range(len(xs)), has_aux=False)
-    leaves, _ = flatten(list(vs))
-    if len(leaves) != len(call.bound.variables):
-        raise UsageError(f"jvp: expected {len(call.bound.variables)} directions, got {len(leaves)}")
-    tangents = [_tangent(v, x) for v, x in zip(leaves, call.bound.variables)]
+    leaves = matched("jvp: directions", vs, xs)
+    tangents = [seed_of("jvp", v, x) for v, x in zip(leaves, call.bound.variables)]
     if any(isinstance(v, Node) for v in leaves):
         call.bound.given_tensors = call.record = True
     changes = forward_mode(call.outputs, call.bound.variables, tangents, record=call.record)
     return call.value(), call.rebuild(call.filled(changes, call.outputs))
-
-
-def _tangent(v: Any, x: Node) -> Any:
-    if not isinstance(v, Node):
-        v = np.asarray(v).astype(x.dtype, copy=False)[()]
-    if v.shape != x.shape:
-        raise ShapeError(f"jvp: expected a direction of the argument's shape {x.shape}, got {v.shape}")
-    return v

@@ -11,7 +11,7 @@ import numpy as np
 from koubai.diff import batched, forward_mode, reverse_mode
 from koubai.errors import DTypeError
 from koubai.graph import Node, placeholder, topological
-from koubai.ops.shape import transpose
+from koubai.ops.shape import reshape, transpose
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.transforms.binding import Call, Function, argument_numbers
 from koubai.tensor.transforms.gradients import grad, jvp
@@ -106,7 +106,7 @@ def _last(stack: Any) -> Any:
 
 def _block(stack: Any, y: Any, x: Any) -> Any:
     shape = (*y.shape, *x.shape)
-    return np.zeros(shape, y.dtype)[()] if stack is None else stack.reshape(shape)
+    return np.zeros(shape, y.dtype)[()] if stack is None else reshape(stack, shape=shape)
 
 
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:

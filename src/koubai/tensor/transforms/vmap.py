@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from koubai.diff import batched
-from koubai.errors import ShapeError, UsageError
+from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.graph import Node, Type, constant, placeholder, topological
 from koubai.ops.shape import transpose
 from koubai.tensor.tensor import Tensor
-from koubai.tensor.transforms.binding import Function, Variable
-from koubai.tensor.trees import flatten
+from koubai.tensor.transforms.binding import Function, Variable, as_outputs
+from koubai.tensor.trees import flatten, matched
 
 __all__ = ["vmap"]
 
@@ -30,8 +30,18 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
     f : callable
     in_axes : int, None, or a sequence of these with one entry an argument
         Which axis of the argument counts the examples; None for an argument that all examples share.
-    out_axes : int, or a sequence with one entry an output
-        Where that axis goes in the output.
+    out_axes : int, None, or a sequence with one entry an output
+        Where that axis goes in the output; None for an output that is the same for all examples, which then
+        has no such axis.
+
+    Raises
+    ------
+    ShapeError
+        If an argument or output has no such axis, or the stacks differ in length.
+    UsageError
+        If the axes do not have the form of the arguments or outputs.
+    TracingError
+        If `f` asks for a value.
 
     Examples
     --------
@@ -48,13 +58,14 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
         stacks, inputs, prepared, given_tensors = _prepare(args, axes)
         size = _stack_size(stacks)
         y = f(*prepared, **kwargs)
-        leaves, rebuild = flatten(y)
-        outputs = [leaf if isinstance(leaf, Node) else np.asarray(leaf)[()] for leaf in leaves]
-        nodes = [y for y in outputs if isinstance(y, Node)]
-        record = given_tensors or _captures(nodes, set(inputs))
+        outputs, rebuild = as_outputs("vmap", y)
+        record = given_tensors or _captures(outputs, set(inputs))
+        destinations = _axes("out_axes", out_axes, y)
         results = batched(outputs, inputs, stacks, size, record=record)
-        destinations = _flat_axes(out_axes, rebuild, len(leaves))
-        results = [_moved(r, 0, axis) for r, axis in zip(results, destinations)]
+        results = [
+            _shared(r, one, inputs) if axis is None else _moved("out_axes", r, 0, axis)
+            for r, one, axis in zip(results, outputs, destinations)
+        ]
         if record and given_tensors:
             results = [r if isinstance(r, Node) else constant(r, Tensor) for r in results]
         return rebuild(results)
@@ -85,15 +96,15 @@ def _prepare(args: Sequence[Any], axes: Sequence[Any]) -> tuple[list[Any], list[
             continue
         leaves, rebuild = flatten(arg)
         one = []
-        for leaf, k in zip(leaves, _flat_axes(axis, rebuild, len(leaves))):
+        for leaf, k in zip(leaves, _axes("in_axes", axis, arg)):
             if k is None:
                 one.append(leaf)
                 continue
             given_tensors = given_tensors or isinstance(leaf, Node)
             stack = leaf if isinstance(leaf, Node) else np.asarray(leaf)
-            if not -stack.ndim <= k < stack.ndim:
-                raise ShapeError(f"vmap: in_axes {k} does not exist in an argument of shape {stack.shape}")
-            stack = _moved(stack, k, 0)
+            if stack.dtype.kind not in "biufc":
+                raise DTypeError(f"vmap: expected arrays of numbers, got {type(leaf).__name__} of dtype {stack.dtype}")
+            stack = _moved("in_axes", stack, k, 0)
             wanted = isinstance(stack, Node) and stack.requires_grad
             example = placeholder(Type(tuple(stack.shape[1:]), stack.dtype), Tensor, requires_grad=wanted)
             stacks.append(stack)
@@ -103,22 +114,13 @@ def _prepare(args: Sequence[Any], axes: Sequence[Any]) -> tuple[list[Any], list[
     return stacks, inputs, prepared, given_tensors
 
 
-def _flat_axes(axes: Any, rebuild: Any, count: int) -> list[Any]:
-    if axes is None or isinstance(axes, (int, np.integer)):
-        return [axes] * count
-    flat = []
-    stack = [axes]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, dict):
-            stack.extend(reversed(list(top.values())))
-        elif isinstance(top, (tuple, list)):
-            stack.extend(reversed(top))
-        else:
-            flat.append(top)
-    if len(flat) != count:
-        raise UsageError(f"vmap: {len(flat)} axes given for {count} arrays")
-    return flat
+def _axes(name: str, axes: Any, like: Any) -> list[Any]:
+    """The axis of each leaf; one that is given for a container holds for all that is in it."""
+    found = matched(f"vmap: {name}", axes, like, shared=(int, np.integer, type(None)))
+    for axis in found:
+        if not (axis is None or isinstance(axis, (int, np.integer))):
+            raise UsageError(f"vmap: {name}: expected whole numbers or None, got {axis!r}")
+    return found
 
 
 def _stack_size(stacks: Sequence[Any]) -> int:
@@ -129,8 +131,18 @@ def _stack_size(stacks: Sequence[Any]) -> int:
     return sizes.pop()
 
 
-def _moved(x: Any, source: int, target: int) -> Any:
+def _shared(stack: Any, one: Node, inputs: Sequence[Node]) -> Any:
+    """What is the same for all examples, once."""
+    if not set(inputs).isdisjoint(topological([one])):
+        raise UsageError("vmap: out_axes is None for an output that depends on the examples; give it an axis")
+    return stack[0]
+
+
+def _moved(name: str, x: Any, source: int, target: int) -> Any:
     n = x.ndim
+    for axis in (source, target):
+        if not -n <= axis < n:
+            raise ShapeError(f"vmap: {name} {axis} does not exist in an array of shape {tuple(x.shape)}")
     source, target = source % n, target % n
     if source == target:
         return x
