@@ -359,3 +359,12 @@ def test_registering_an_op():
     x = np.array([0.5, -2.0])
     assert kb.check_grads(op, x, order=2).ok
     assert kb.grad(lambda v: op(v).sum())(x).tolist() == [1 / 2.25, 1 / 9]
+
+
+def test_the_gradient_of_a_constant_is_not_looked_at():
+    x = kb.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    Mul()(x, 2.0).sum().backward()  # Its backward returns three numbers for the one that is constant.
+    assert x.grad.tolist() == [2.0, 2.0, 2.0]
+    y = kb.tensor(2.0, requires_grad=True)
+    with pytest.raises(kb.GradientShapeError, match="'y'"):
+        Mul()(x, y).sum().backward()

@@ -162,11 +162,11 @@ class Call:
         return self._y
 
     def pull(self, gs: tuple[Any, ...], xs: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Gradients of all inputs, from arrays; kept, since each input asks for its own."""
+        """What `backward` returns, from arrays; kept, since each input asks for its own."""
         self.forward(*xs)
         if self._pulled is None or not _identical(gs, self._gs):
             result = self._ran.backward(*(np.array(g)[()] for g in gs))  # type: ignore[union-attr]
-            self._pulled, self._gs = self._conformed(result, xs), gs
+            self._pulled, self._gs = self._one_each(result, xs), gs
         return self._pulled
 
     def _batch(self, op: Op, size: int, batched: Sequence[bool], *xs: Any) -> Any:
@@ -182,9 +182,9 @@ class Call:
     def _vjp(self, i: int, g: Any, y: Any, *xs: Any) -> Any:
         gs = g if isinstance(g, tuple) else (g,)
         if not any(isinstance(x, Node) for x in (*gs, *xs)):
-            return self.pull(gs, xs)[i]
+            return self._gradient(i, self.pull(gs, xs)[i], xs[i])
         if self.layer.differentiable_backward:
-            return self._backward_on_tensors(gs, xs)[i]
+            return self._backward_on_tensors(i, gs, xs)
         return self._backward_op(i, len(gs))(*gs, *xs)
 
     def _jvp(self, i: int, t: Any, y: Any, *xs: Any) -> Any:
@@ -194,7 +194,7 @@ class Call:
         types: Any = y.type if isinstance(y, Node) else tuple(map(type_of, y)) if several else type_of(y)
         blank = [np.zeros(of.shape, of.dtype)[()] for of in (types if several else (types,))]
         zeros = [constant(zero, Tensor, requires_grad=True) for zero in blank]
-        pulled = self._backward_on_tensors(tuple(zeros), xs)[i]
+        pulled = self._backward_on_tensors(i, tuple(zeros), xs)
         record = any(isinstance(x, Node) for x in (t, *xs))
         found = (
             reverse_mode([pulled], [t], zeros, record=record)
@@ -204,10 +204,10 @@ class Call:
         changes = tuple(z.value if c is None else c for c, z in zip(found, zeros))
         return changes if several else changes[0]
 
-    def _backward_on_tensors(self, gs: tuple[Any, ...], xs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _backward_on_tensors(self, i: int, gs: tuple[Any, ...], xs: tuple[Any, ...]) -> Any:
         ran = copy(self.layer)
         ran.forward(*xs)
-        return self._conformed(ran.backward(*gs), xs)
+        return self._gradient(i, self._one_each(ran.backward(*gs), xs)[i], xs[i])
 
     def _backward_op(self, i: int, count: int) -> Op:
         """The gradient of input i as an operation of the graph, which cannot be differentiated again."""
@@ -216,7 +216,8 @@ class Call:
             return Type(types[count + i].shape, types[count + i].dtype)
 
         def forward(*args: Any) -> Any:
-            g, x = self.pull(args[:count], args[count:])[i], args[count + i]
+            x = args[count + i]
+            g = self._gradient(i, self.pull(args[:count], args[count:])[i], x)
             return conform(g, x if hasattr(x, "dtype") else np.asarray(x, np.float64)[()])
 
         def refuse(j: int, *args: Any, **params: Any) -> Any:
@@ -231,8 +232,8 @@ class Call:
         )
         return Op(f"{self.name}.backward", forward, infer, words, vjp=variadic(refuse), jvp=variadic(refuse))
 
-    def _conformed(self, result: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
-        """What `backward` returned, one gradient for each input, or an error that says what is wrong."""
+    def _one_each(self, result: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
+        """What `backward` returned, one gradient for each input, or an error that says how many are missing."""
         found = tuple(result) if isinstance(result, (tuple, list)) else (result,)
         if len(found) != len(xs):
             names = ", ".join(self._argument(i) for i in range(len(xs)))
@@ -240,9 +241,10 @@ class Call:
                 f"{self.name}: expected backward to return {len(xs)} gradients, one for each input of forward "
                 f"({names}), got {len(found)}; return None for an input without gradient"
             )
-        return tuple(self._gradient(i, g, x) for i, (g, x) in enumerate(zip(found, xs)))
+        return found
 
     def _gradient(self, i: int, g: Any, x: Any) -> Any:
+        """What `backward` returned for input i, which asks for its gradient, or an error if it does not fit."""
         shape = shape_of(x)
         if g is None:
             return np.zeros(shape, getattr(x, "dtype", np.float64))[()]
