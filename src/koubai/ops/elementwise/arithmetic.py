@@ -5,12 +5,14 @@ The four operations are Python's operators: on NumPy scalars they cost a tenth o
 
 from __future__ import annotations
 
+import operator
+
 from koubai.graph import Words
 from koubai.ops.define import binary, conjugated, elementwise, unary
 from koubai.ops.lowering import Scalar
 
 add = elementwise(
-    "add", lambda x, z: x + z, 1, 1,
+    "add", operator.add, 1, 1,
     lower=Scalar(lambda e, x, z: e.add(x, z)),
     words=Words("y = a + b", "dy/da = 1, dy/db = 1",
                 "A sum passes the gradient on to both of its terms unchanged.",
@@ -18,7 +20,7 @@ add = elementwise(
     samples=binary(),
 )  # fmt: skip
 subtract = elementwise(
-    "subtract", lambda x, z: x - z, 1, -1,
+    "subtract", operator.sub, 1, -1,
     lower=Scalar(lambda e, x, z: e.sub(x, z)),
     words=Words("y = a - b", "dy/da = 1, dy/db = -1",
                 "A difference passes the gradient on to the first term, and its negative to the second.",
@@ -26,7 +28,7 @@ subtract = elementwise(
     samples=binary(),
 )  # fmt: skip
 multiply = elementwise(
-    "multiply", lambda x, z: x * z, lambda y, x, z: z, lambda y, x, z: x,
+    "multiply", operator.mul, lambda y, x, z: z, lambda y, x, z: x,
     lower=Scalar(lambda e, x, z: e.mul(x, z)),
     words=Words("y = a b", "dy/da = b, dy/db = a",
                 "A product multiplies the gradient by the other factor.",
@@ -34,7 +36,7 @@ multiply = elementwise(
     samples=binary(),
 )  # fmt: skip
 divide = elementwise(
-    "divide", lambda x, z: x / z,
+    "divide", operator.truediv,
     vjp=(lambda g, y, x, z: g / conjugated(z), lambda g, y, x, z: -(g * conjugated(y)) / conjugated(z)),
     jvp=(lambda t, y, x, z: t / z, lambda t, y, x, z: -(t * y) / z),
     lower=Scalar(lambda e, x, z: e.div(x, z)),
@@ -44,14 +46,14 @@ divide = elementwise(
     samples=binary(0.5, 2.0),
 )  # fmt: skip
 negative = elementwise(
-    "negative", lambda x: -x, -1,
+    "negative", operator.neg, -1,
     lower=Scalar(lambda e, x: e.neg(x)),
     words=Words("y = -x", "dy/dx = -1", "The negative turns the gradient's sign.",
                 "符号反転は、勾配の符号も反転させる。"),
     samples=unary(),
 )  # fmt: skip
 positive = elementwise(
-    "positive", lambda x: +x, 1,
+    "positive", operator.pos, 1,
     lower=Scalar(lambda e, x: x),
     words=Words("y = +x", "dy/dx = 1", "Passes value and gradient on.", "値も勾配もそのまま通す。"),
     samples=unary(),
