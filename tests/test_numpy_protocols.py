@@ -340,3 +340,35 @@ def test_becoming_an_array(value: Any) -> None:
         np.testing.assert_array_equal(found, np.asarray(value).astype(found.dtype))
     with pytest.raises(ValueError, match="copy"):
         np.array(t, np.float32, copy=False)
+
+
+UFUNC_OPTIONS = [
+    lambda m, x: m.equal(x, [1.0, 3.0], dtype=bool), lambda m, x: m.add(x, 1, dtype=np.float32),
+    lambda m, x: m.deg2rad(x, where=True, out=None), lambda m, x: m.fabs(x, dtype="f4"),
+    lambda m, x: m.divmod(x, 0.7, casting="same_kind"), lambda m, x: m.float_power(x, 2, order="C"),
+    lambda m, x: m.modf(x > 0), lambda m, x: m.frexp(m.array([1, 2]) * (x > 0)), lambda m, x: m.ldexp(x, True),
+    lambda m, x: m.degrees(x > 0), lambda m, x: m.exp(x, None), lambda m, x: m.tanh(x, out=(None,)),
+    lambda m, x: m.add.reduce(x), lambda m, x: m.maximum.accumulate(x, dtype="f4"),
+    lambda m, x: m.multiply.outer(x, x), lambda m, x: m.logaddexp.reduce(x), lambda m, x: m.hypot.accumulate(x),
+    lambda m, x: m.subtract.reduce(x, keepdims=True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", UFUNC_OPTIONS)
+def test_options_and_methods_of_ufuncs_are_numpys(call: Any) -> None:
+    x = np.array([1.25, 2.0])
+    for ours in (call(knp, kb.tensor(x)), call(np, kb.tensor(x))):
+        theirs = call(np, x)
+        for mine, yours in zip(ours if isinstance(ours, tuple) else [ours],
+                               theirs if isinstance(theirs, tuple) else [theirs]):  # fmt: skip
+            assert mine.dtype == yours.dtype
+            np.testing.assert_allclose(mine.numpy(), yours, rtol=1e-6)
+
+
+def test_a_dtype_that_numpy_has_no_loop_for_is_refused() -> None:
+    x = kb.tensor([1.0, 2.0])
+    for call in (lambda: knp.equal(x, x, dtype=float), lambda: knp.add(x, x, dtype=bool), lambda: knp.degrees(x + 1j)):
+        with pytest.raises(kb.DTypeError, match="not defined for"):
+            call()
+    with pytest.raises(kb.UnsupportedError, match="one axis"):
+        np.hypot.reduce(kb.tensor(np.ones((2, 2))), axis=None)

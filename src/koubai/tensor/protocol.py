@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import accumulate
 from types import ModuleType
 from typing import Any
 
@@ -13,7 +14,7 @@ from koubai.graph import Node
 from koubai.ops import shape as s
 from koubai.ops.index import running_place
 from koubai.tensor import numpy as knp
-from koubai.tensor.numpy.arguments import arrayed, one_axis, refuse
+from koubai.tensor.numpy.arguments import arrayed, axes, one_axis, refuse
 
 __all__ = ["NumpyProtocols"]
 
@@ -43,6 +44,8 @@ class NumpyProtocols(Node):
             return getattr(knp, ACCUMULATE[name])(*inputs, **{"axis": 0, **options})
         elif method == "accumulate" and name in ("maximum", "minimum"):
             return _running_extremum(name, *inputs, **options)
+        elif method in ("reduce", "accumulate") and (getattr(getattr(knp, name, None), "nin", 0), ufunc.nout) == (2, 1):
+            return _folded(name, method, *inputs, **options)
         elif method == "outer" and hasattr(knp, name):
             a, b = map(arrayed, inputs)
             return getattr(knp, name)(s.reshape(a, shape=(*a.shape, *(1,) * b.ndim)), b, **options)
@@ -63,9 +66,24 @@ class NumpyProtocols(Node):
         return ours(*args, **kwargs)
 
 
+def _folded(name: str, method: str, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None,
+            keepdims: bool = False) -> Any:  # fmt: skip
+    """A function of two numbers over an axis, from the first element to the last: the result, or all on the way."""
+    a = arrayed(array) if dtype is None else arrayed(array).astype(dtype)
+    over = axes(f"{name}.{method}", axis, a.ndim)
+    if len(over) != 1 or a.shape[over[0]] == 0:
+        raise UnsupportedError(f"numpy.{name}.{method} of a tensor: expected one axis with at least one element")
+    (axis,) = over
+    first, *rest = (a[(slice(None),) * axis + (slice(k, k + 1),)] for k in range(a.shape[axis]))
+    steps = list(accumulate(rest, getattr(knp, name), initial=first))
+    if method == "accumulate":
+        return knp.concatenate(steps, axis)
+    return steps[-1] if keepdims else knp.squeeze(steps[-1], axis)
+
+
 def _running_extremum(name: str, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
     """The largest (smallest) element so far; the last of equal ones receives the gradient."""
-    a = arrayed(array)
+    a = arrayed(array) if dtype is None else arrayed(array).astype(dtype)
     axis = one_axis(f"{name}.accumulate", axis, a.ndim)
     return knp.take_along_axis(a, running_place(a, axis=axis, largest=name == "maximum"), axis)
 

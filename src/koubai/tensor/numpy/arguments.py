@@ -16,7 +16,9 @@ from koubai.ops import shape as s
 from koubai.ops.define import shape_of
 
 __all__ = [
+    "after_options",
     "arrayed",
+    "as_ufunc",
     "axes",
     "concrete",
     "constants",
@@ -24,6 +26,7 @@ __all__ = [
     "joined",
     "kind_of",
     "like_numpy",
+    "like_ufunc",
     "many_axes",
     "on_values",
     "one_axis",
@@ -91,6 +94,69 @@ def like_numpy(function: F) -> F:
         return original(*args, **options)
 
     return either  # type: ignore[return-value]
+
+
+def like_ufunc(function: F) -> F:
+    """As `like_numpy` for a universal function: with its options, and the dtypes that NumPy computes in."""
+    original: np.ufunc = getattr(np, function.__name__)
+
+    @wraps(function)
+    def either(*xs: Any, **options: Any) -> Any:
+        if not holds_node(xs):
+            return original(*xs, **options)
+        xs = after_options(original, xs, options)
+        return function(*_in_loop_dtypes(original, xs, None, "same_kind"))
+
+    return as_ufunc(either, original)  # type: ignore[return-value]
+
+
+def as_ufunc(function: Callable[..., Any], original: np.ufunc) -> Callable[..., Any]:
+    """The function with a ufunc's methods and numbers; NumPy's methods find tensors by `__array_ufunc__`."""
+    for name in ("reduce", "accumulate", "reduceat", "outer", "at", "nin", "nout", "nargs", "identity"):
+        setattr(function, name, getattr(original, name))
+    return function
+
+
+def after_options(original: np.ufunc, xs: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+    """The inputs after NumPy's options for ufuncs: `dtype` casts as NumPy does, what writes in place is refused."""
+    name, options = original.__name__, dict(options)
+    xs, places = xs[: original.nin], [*xs[original.nin :]]
+    if len(xs) < original.nin:
+        raise DTypeError(f"{name}: expected {original.nin} inputs, got {len(xs)}")
+    out = options.pop("out", None)
+    places += out if isinstance(out, tuple) else [out]
+    if builtins.any(place is not None for place in places):
+        refuse(name, out=places)
+    if options.pop("where", True) is not True:
+        raise UnsupportedError(
+            f"{name}: where= would leave elements undefined; write kb.numpy.where(condition, {name}(...), other)"
+        )
+    dtype, casting = options.pop("dtype", None), options.pop("casting", "same_kind")
+    for key in ("order", "subok"):
+        options.pop(key, None)
+    if options:
+        raise DTypeError(f"{name}: unknown argument {next(iter(options))!r}")
+    return xs if dtype is None else _in_loop_dtypes(original, xs, np.dtype(dtype), casting)
+
+
+def _in_loop_dtypes(original: np.ufunc, xs: tuple[Any, ...], dtype: Any, casting: Any) -> tuple[Any, ...]:
+    """The inputs in the dtypes in which NumPy computes a ufunc, if its result shall have the dtype given."""
+    from koubai.ops.shape import astype
+
+    xs = tuple(map(operand, xs))
+    given = [type(x) if type(x) in (int, float, complex) else arrayed(x).dtype for x in xs]
+    nothing = [None] * original.nin
+    try:
+        found = original.resolve_dtypes(
+            (*given, *[None] * original.nout), signature=(*nothing, *[dtype] * original.nout), casting=casting
+        )
+    except TypeError as error:
+        asked = "" if dtype is None else f" with dtype={dtype}"
+        types = ", ".join(x.__name__ if isinstance(x, type) else str(x) for x in given)
+        raise DTypeError(f"{original.__name__}: not defined for {types}{asked}: {error}") from None
+    if builtins.any(t.kind not in "biufc" for t in found):
+        raise UnsupportedError(f"{original.__name__}: dtype={dtype} is not a dtype of numbers")
+    return tuple(x if x.dtype == t else astype(x, dtype=t) for x, t in zip(map(arrayed, xs), found))
 
 
 def concrete(name: str, x: Any) -> Any:

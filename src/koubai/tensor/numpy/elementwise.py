@@ -10,7 +10,7 @@ from koubai.errors import DTypeError
 from koubai.ops import elementwise as e
 from koubai.ops import shape as s
 from koubai.ops import special
-from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, one_axis, operand, refuse
+from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, like_ufunc, one_axis, operand, refuse
 from koubai.tensor.numpy.calculus import diff
 from koubai.tensor.numpy.index import nonzero
 from koubai.tensor.numpy.join import concatenate
@@ -23,69 +23,54 @@ __all__ = [
 ]  # fmt: skip
 
 
-@like_numpy
+@like_ufunc
 def fabs(x: Any, /) -> Any:
     """The absolute value of real numbers; dy/dx = sign x. As `numpy.fabs`."""
-    x = arrayed(x)
-    if x.dtype.kind == "c":
-        raise DTypeError(f"fabs: expected real numbers, got {x.dtype}; use abs")
-    return e.absolute(x if x.dtype.kind == "f" else s.astype(x, dtype=np.dtype(float)))
+    return e.absolute(x)
 
 
-@like_numpy
+@like_ufunc
 def float_power(x1: Any, x2: Any, /) -> Any:
     """x1 to the power x2 in at least float64; derivatives as of `power`. As `numpy.float_power`."""
-    x1, x2 = arrayed(x1), arrayed(x2)
-    dtype = np.result_type(x1.dtype, x2.dtype, np.float64)
-    return e.power(_cast(x1, dtype), _cast(x2, dtype))
+    return e.power(x1, x2)
 
 
-def _cast(x: Any, dtype: Any) -> Any:
-    return x if x.dtype == dtype else s.astype(x, dtype=np.dtype(dtype))
-
-
-@like_numpy
+@like_ufunc
 def divmod(x1: Any, x2: Any, /) -> Any:
     """The pair (floor_divide, remainder). As `numpy.divmod`."""
-    x1, x2 = operand(x1), operand(x2)
     return e.floor_divide(x1, x2), e.remainder(x1, x2)
 
 
-@like_numpy
+@like_ufunc
 def modf(x: Any, /) -> Any:
     """The fractional part, with slope 1, and the integral part, without gradient. As `numpy.modf`."""
-    x = operand(x)
     whole = e.trunc(x)
     return x - whole, whole
 
 
-@like_numpy
+@like_ufunc
 def frexp(x: Any, /) -> Any:
     """Mantissa, with slope 2**-exponent, and exponent, without gradient. As `numpy.frexp`."""
-    x = arrayed(x)
     exponent = e.binary_exponent(x)
     return ldexp(x, -exponent), exponent
 
 
-@like_numpy
+@like_ufunc
 def ldexp(x1: Any, x2: Any, /) -> Any:
     """x1 * 2**x2 with integer x2; dy/dx1 = 2**x2. As `numpy.ldexp`."""
-    x1, x2 = arrayed(x1), arrayed(x2)
-    if x2.dtype.kind not in "iu":
-        raise DTypeError(f"ldexp: expected an integer exponent, got {x2.dtype}")
-    return x1 * e.exp2(s.astype(x2, dtype=np.dtype(x1.dtype if x1.dtype.kind == "f" else float)))
+    return x1 * e.exp2(s.astype(x2, dtype=np.dtype(x1.dtype)))
 
 
-@like_numpy
+@like_ufunc
 def degrees(x: Any, /) -> Any:
     """Radians to degrees: y = 180 x / pi. As `numpy.degrees`."""
-    return operand(x) * (180.0 / np.pi)
+    return x * (180.0 / np.pi)
 
 
-@like_numpy
+@like_ufunc
 def radians(x: Any, /) -> Any:
     """Degrees to radians: y = pi x / 180. As `numpy.radians`."""
-    return operand(x) * (np.pi / 180.0)
+    return x * (np.pi / 180.0)
 
 
 rad2deg, deg2rad = degrees, radians

@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from koubai.errors import DTypeError, UnsupportedError
 from koubai.graph import Node, Op, apply
 from koubai.ops import elementwise as e
-from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, holds_node, operand, refuse
+from koubai.tensor.numpy.arguments import after_options, as_ufunc, holds_node, operand
 
 __all__ = [
     "abs",
@@ -111,7 +109,7 @@ def _ufunc(name: str, op: Op, count: int) -> Callable[..., Any]:
         if not holds_node(xs):
             return original(*xs, **options)
         if options or len(xs) != count:
-            xs = _checked(name, count, xs, options)
+            xs = after_options(original, xs, options)
         return apply(op, tuple(map(operand, xs)), {})
 
     def one(*xs: Any, **options: Any) -> Any:
@@ -132,29 +130,7 @@ def _ufunc(name: str, op: Op, count: int) -> Callable[..., Any]:
         [inspect.Parameter(f"x{i + 1}", inspect.Parameter.POSITIONAL_ONLY) for i in range(count)]
         + [inspect.Parameter("options", inspect.Parameter.VAR_KEYWORD)]
     )
-    return function
-
-
-def _checked(name: str, count: int, xs: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
-    """The inputs, after NumPy's options for ufuncs: `dtype` casts, what writes in place is refused."""
-    if len(xs) > count:
-        refuse(name, out=xs[count:])
-    if len(xs) < count:
-        raise DTypeError(f"{name}: expected {count} inputs, got {len(xs)}")
-    options = dict(options)
-    refuse(name, out=options.pop("out", None))
-    if options.pop("where", True) is not True:
-        raise UnsupportedError(
-            f"{name}: where= would leave elements undefined; write kb.numpy.where(condition, {name}(...), other)"
-        )
-    dtype = options.pop("dtype", None)
-    for key in ("casting", "order", "subok"):
-        options.pop(key, None)
-    if options:
-        raise DTypeError(f"{name}: unknown argument {next(iter(options))!r}")
-    if dtype is None:
-        return xs
-    return tuple(s.astype(arrayed(x), dtype=np.dtype(dtype)) for x in xs)
+    return as_ufunc(function, original)
 
 
 absolute = abs = _ufunc("absolute", e.absolute, 1)
