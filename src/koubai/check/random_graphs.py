@@ -20,7 +20,6 @@ MOST_ELEMENTS = 64
 
 Rng = np.random.Generator
 Step = Callable[..., Any]
-Maker = Callable[[Rng, Any], Step]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,12 @@ __all__ = ["batches", "permutation", "split"]
 def permutation(n: int, *key: int) -> np.ndarray[Any, Any]:
     """The numbers 0 to n - 1 in an order that the integers `key` alone decide (Philox, counter-based).
 
+    Parameters
+    ----------
+    n : int
+    *key : int
+        Any number of integers; the same ones give the same order.
+
     Examples
     --------
     >>> sorted(permutation(5, 0).tolist())

@@ -70,6 +70,12 @@ def relu(x: Any) -> Any:
 def leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
     """``x`` for x > 0, else ``negative_slope x``.
 
+    Parameters
+    ----------
+    x : array
+    negative_slope : float
+        The slope where x is not positive.
+
     Examples
     --------
     >>> leaky_relu([-1.0, 2.0])
@@ -87,6 +93,11 @@ def prelu(x: Any, weight: Any) -> Any:
     x : array
     weight : array (1,) or (channels,)
         One slope for all, or one for each position along axis 1 (axis 0 of a vector).
+
+    Examples
+    --------
+    >>> prelu([-2.0, 2.0], [0.5])
+    array([-1.,  2.])
     """
     x, weight = floating("prelu", x), arrayed(weight)
     if weight.ndim != 1:
@@ -108,18 +119,48 @@ def _below(x: Any) -> Any:
 
 
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """``x`` for x > 0, else ``alpha (exp(x) - 1)`` (Clevert et al. 2016)."""
+    """``x`` for x > 0, else ``alpha (exp(x) - 1)`` (Clevert et al. 2016).
+
+    Parameters
+    ----------
+    x : array
+    alpha : float
+        What it falls to for very negative x, with the sign turned.
+
+    Examples
+    --------
+    >>> elu([-1000.0, 2.0])
+    array([-1.,  2.])
+    """
     x = floating("elu", x)
     return e.where(x > 0, x, alpha * e.expm1(_below(x)))
 
 
 def selu(x: Any) -> Any:
-    """``scale elu(x, alpha)`` with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017)."""
+    """``scale elu(x, alpha)`` with the constants that keep mean 0 and variance 1 (Klambauer et al. 2017).
+
+    Examples
+    --------
+    >>> selu([0.0, 1.0])
+    array([0.        , 1.05070099])
+    """
     return SELU_SCALE * elu(x, SELU_ALPHA)
 
 
 def celu(x: Any, alpha: float = 1.0) -> Any:
-    """``x`` for x > 0, else ``alpha (exp(x / alpha) - 1)``: an elu with slope 1 at 0 (Barron 2017)."""
+    """``x`` for x > 0, else ``alpha (exp(x / alpha) - 1)``: an elu with slope 1 at 0 (Barron 2017).
+
+    Parameters
+    ----------
+    x : array
+    alpha : float
+        Not 0: what it falls to for very negative x, with the sign turned.
+
+    Examples
+    --------
+    >>> celu([-1000.0, 2.0], alpha=0.5)
+    array([-0.5,  2. ])
+    """
     if alpha == 0:
         raise UsageError("celu: alpha must not be 0")
     x = floating("celu", x)
@@ -127,12 +168,32 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
 
 
 def relu6(x: Any) -> Any:
-    """``min(max(x, 0), 6)``."""
+    """``min(max(x, 0), 6)``.
+
+    Examples
+    --------
+    >>> relu6([-1.0, 2.0, 8.0])
+    array([0., 2., 6.])
+    """
     return hardtanh(x, 0.0, 6.0)
 
 
 def threshold(x: Any, threshold: float, value: float) -> Any:
-    """``x`` for x > threshold, else `value`."""
+    """``x`` for x > threshold, else `value`.
+
+    Parameters
+    ----------
+    x : array
+    threshold : float
+        x passes above it only.
+    value : float
+        What stands elsewhere.
+
+    Examples
+    --------
+    >>> threshold([1.0, 3.0], threshold=2.0, value=-1.0)
+    array([-1.,  3.])
+    """
     x = floating("threshold", x)
     return e.where(x > threshold, x, value)
 
@@ -152,19 +213,43 @@ def sigmoid(x: Any) -> Any:
 
 
 def logsigmoid(x: Any) -> Any:
-    """``log(sigmoid(x))``, as -log(1 + exp(-x)) without overflow."""
+    """``log(sigmoid(x))``, as -log(1 + exp(-x)) without overflow.
+
+    Examples
+    --------
+    >>> logsigmoid([-1000.0, 1000.0])
+    array([-1000.,     0.])
+    """
     return special.log_expit(floating("logsigmoid", x))
 
 
 def softplus(x: Any, beta: float = 1.0) -> Any:
-    """``log(1 + exp(beta x)) / beta``; exact for all x, where PyTorch is linear from beta x = 20 on."""
+    """``log(1 + exp(beta x)) / beta``; exact for all x, where PyTorch is linear from beta x = 20 on.
+
+    Parameters
+    ----------
+    x : array
+    beta : float
+        Not 0; the larger, the sharper the bend at 0.
+
+    Examples
+    --------
+    >>> round(float(softplus(0.0)), 6), float(softplus(1000.0))
+    (0.693147, 1000.0)
+    """
     if beta == 0:
         raise UsageError("softplus: beta must not be 0")
     return special.log_expit(-beta * floating("softplus", x)) / -beta
 
 
 def silu(x: Any) -> Any:
-    """``x sigmoid(x)``, also known as swish (Elfwing et al. 2017; Ramachandran et al. 2017)."""
+    """``x sigmoid(x)``, also known as swish (Elfwing et al. 2017; Ramachandran et al. 2017).
+
+    Examples
+    --------
+    >>> silu([0.0, 1000.0])
+    array([   0., 1000.])
+    """
     x = floating("silu", x)
     return x * special.expit(x)
 
@@ -173,7 +258,13 @@ swish = silu
 
 
 def mish(x: Any) -> Any:
-    """``x tanh(softplus(x))`` (Misra 2019)."""
+    """``x tanh(softplus(x))`` (Misra 2019).
+
+    Examples
+    --------
+    >>> mish([-1000.0, 0.0, 1000.0])
+    array([   0.,    0., 1000.])
+    """
     x = floating("mish", x)
     return x * e.tanh(softplus(x))
 
@@ -202,7 +293,19 @@ def gelu(x: Any, approximate: str = "none") -> Any:
 
 
 def glu(x: Any, axis: int = -1) -> Any:
-    """``a sigmoid(b)`` with the first half a and the second half b of x along an axis (Dauphin et al. 2017)."""
+    """``a sigmoid(b)`` with the first half a and the second half b of x along an axis (Dauphin et al. 2017).
+
+    Parameters
+    ----------
+    x : array
+    axis : int
+        The axis that is halved; of even length.
+
+    Examples
+    --------
+    >>> glu([1.0, 2.0, 0.0, 1000.0])
+    array([0.5, 2. ])
+    """
     x = floating("glu", x)
     axis = one_axis("glu", axis, x.ndim)
     if x.shape[axis] % 2:
@@ -216,18 +319,42 @@ def glu(x: Any, axis: int = -1) -> Any:
 
 
 def tanh(x: Any) -> Any:
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    Examples
+    --------
+    >>> tanh([-1000.0, 0.0, 1000.0])
+    array([-1.,  0.,  1.])
+    """
     return e.tanh(arrayed(x))
 
 
 def softsign(x: Any) -> Any:
-    """``x / (1 + |x|)``."""
+    """``x / (1 + |x|)``.
+
+    Examples
+    --------
+    >>> softsign([-1.0, 0.0, 3.0])
+    array([-0.5 ,  0.  ,  0.75])
+    """
     x = floating("softsign", x)
     return x / (1.0 + e.absolute(x))
 
 
 def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
-    """``x`` between `min_val` and `max_val`, these values outside; the derivative at both is taken as 0."""
+    """``x`` between `min_val` and `max_val`, these values outside; the derivative at both is taken as 0.
+
+    Parameters
+    ----------
+    x : array
+    min_val, max_val : float
+        The bounds, the first below the second.
+
+    Examples
+    --------
+    >>> hardtanh([-3.0, 0.5, 3.0])
+    array([-1. ,  0.5,  1. ])
+    """
     if not min_val < max_val:
         raise UsageError(f"hardtanh: expected min_val < max_val, got {min_val} and {max_val}")
     x = floating("hardtanh", x)
@@ -235,13 +362,25 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
 
 
 def hardsigmoid(x: Any) -> Any:
-    """0 for x <= -3, 1 for x >= 3, ``x/6 + 1/2`` between."""
+    """0 for x <= -3, 1 for x >= 3, ``x/6 + 1/2`` between.
+
+    Examples
+    --------
+    >>> hardsigmoid([-4.0, 0.0, 4.0])
+    array([0. , 0.5, 1. ])
+    """
     x = floating("hardsigmoid", x)
     return e.where(x <= -3, 0.0, e.where(x >= 3, 1.0, x / 6.0 + 0.5))
 
 
 def hardswish(x: Any) -> Any:
-    """0 for x <= -3, x for x >= 3, ``x (x + 3) / 6`` between (Howard et al. 2019)."""
+    """0 for x <= -3, x for x >= 3, ``x (x + 3) / 6`` between (Howard et al. 2019).
+
+    Examples
+    --------
+    >>> hardswish([-4.0, -1.5, 4.0])
+    array([ 0.   , -0.375,  4.   ])
+    """
     x = floating("hardswish", x)
     return e.where(x <= -3, 0.0, e.where(x >= 3, x, x * (x + 3.0) / 6.0))
 
@@ -250,13 +389,25 @@ def hardswish(x: Any) -> Any:
 
 
 def tanhshrink(x: Any) -> Any:
-    """``x - tanh(x)``."""
+    """``x - tanh(x)``.
+
+    Examples
+    --------
+    >>> tanhshrink([-1000.0, 0.0])
+    array([-999.,    0.])
+    """
     x = floating("tanhshrink", x)
     return x - e.tanh(x)
 
 
 def softshrink(x: Any, lambd: float = 0.5) -> Any:
     """x moved towards 0 by `lambd`, and 0 where it would cross: the proximal map of ``lambd |x|``.
+
+    Parameters
+    ----------
+    x : array
+    lambd : float
+        Not negative: how far.
 
     Examples
     --------
@@ -269,7 +420,19 @@ def softshrink(x: Any, lambd: float = 0.5) -> Any:
 
 
 def hardshrink(x: Any, lambd: float = 0.5) -> Any:
-    """x where |x| > lambd, else 0."""
+    """x where |x| > lambd, else 0.
+
+    Parameters
+    ----------
+    x : array
+    lambd : float
+        Not negative: what is not farther from 0 becomes 0.
+
+    Examples
+    --------
+    >>> hardshrink([-2.0, 0.25, 1.0])
+    array([-2.,  0.,  1.])
+    """
     lambd = _width("hardshrink", lambd)
     x = floating("hardshrink", x)
     return e.where((x > lambd) | (x < -lambd), x, 0.0)
@@ -287,6 +450,13 @@ def _width(name: str, lambd: float) -> float:
 def softmax(x: Any, axis: int = -1) -> Any:
     """``exp(x)`` divided by its sum along an axis.
 
+    Parameters
+    ----------
+    x : array
+        With at least one axis.
+    axis : int
+        The axis along which the results sum to 1.
+
     Examples
     --------
     >>> softmax([1000.0, 1000.0])
@@ -300,6 +470,13 @@ def softmax(x: Any, axis: int = -1) -> Any:
 def log_softmax(x: Any, axis: int = -1) -> Any:
     """``log(softmax(x))``, as x - log(sum of exp(x)).
 
+    Parameters
+    ----------
+    x : array
+        With at least one axis.
+    axis : int
+        The axis along which the shares sum to 1.
+
     Examples
     --------
     >>> log_softmax([1000.0, 0.0])
@@ -310,7 +487,20 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 
 def softmin(x: Any, axis: int = -1) -> Any:
-    """``softmax(-x)``."""
+    """``softmax(-x)``.
+
+    Parameters
+    ----------
+    x : array
+        With at least one axis.
+    axis : int
+        The axis along which the results sum to 1.
+
+    Examples
+    --------
+    >>> softmin([1000.0, 1000.0])
+    array([0.5, 0.5])
+    """
     return softmax(-floating("softmin", x), axis)
 
 

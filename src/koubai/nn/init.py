@@ -215,39 +215,93 @@ def fans(shape: tuple[int, ...], in_axis: int = 0, out_axis: int = 1) -> tuple[i
 
 
 def constant(value: float) -> Initializer:
-    """`value` everywhere."""
+    """`value` everywhere.
+
+    Examples
+    --------
+    >>> constant(0.5)((0, 0), (2,), np.dtype(float))
+    array([0.5, 0.5])
+    """
     return Constant(value)
 
 
 def zeros() -> Initializer:
-    """0 everywhere. For biases; in weights of a hidden layer all units would stay equal."""
+    """0 everywhere. For biases; in weights of a hidden layer all units would stay equal.
+
+    Examples
+    --------
+    >>> zeros()((0, 0), (2,), np.dtype(float))
+    array([0., 0.])
+    """
     return Constant(0.0)
 
 
 def ones() -> Initializer:
-    """1 everywhere."""
+    """1 everywhere.
+
+    Examples
+    --------
+    >>> ones()((0, 0), (2,), np.dtype(float))
+    array([1., 1.])
+    """
     return Constant(1.0)
 
 
 def uniform(low: float = 0.0, high: float = 1.0) -> Initializer:
-    """Uniform from `low` up to, but not including, `high`."""
+    """Uniform from `low` up to, but not including, `high`.
+
+    Parameters
+    ----------
+    low, high : float
+        The bounds.
+
+    Examples
+    --------
+    >>> bool(uniform(-1.0, 1.0)((0, 0), (100,), np.dtype(float)).max() < 1.0)
+    True
+    """
     if not high >= low:
         raise UsageError(f"uniform: expected low <= high, got {low} and {high}")
     return Uniform(low, high)
 
 
 def normal(mean: float = 0.0, std: float = 1.0) -> Initializer:
-    """Normally distributed with this mean and standard deviation."""
+    """Normally distributed with this mean and standard deviation.
+
+    Parameters
+    ----------
+    mean : float
+    std : float
+        Not negative.
+
+    Examples
+    --------
+    >>> normal(3.0, std=0.0)((0, 0), (2,), np.dtype(float))
+    array([3., 3.])
+    """
     return Normal(mean, _not_negative("normal", std))
 
 
 def truncated_normal(mean: float = 0.0, std: float = 1.0, low: float = -2.0, high: float = 2.0) -> Initializer:
     """Normally distributed, but only between `low` and `high` (these are values, not deviations).
 
+    Parameters
+    ----------
+    mean : float
+    std : float
+        Not negative; of the distribution before it is truncated.
+    low, high : float
+        The bounds.
+
     Raises
     ------
     UsageError
         If hardly any number would fall between the bounds.
+
+    Examples
+    --------
+    >>> bool(truncated_normal(high=0.0)((0, 0), (100,), np.dtype(float)).max() <= 0.0)
+    True
     """
     _not_negative("truncated_normal", std)
     if not low < high or low > mean + 4 * std or high < mean - 4 * std:
@@ -259,12 +313,38 @@ def truncated_normal(mean: float = 0.0, std: float = 1.0, low: float = -2.0, hig
 
 
 def xavier_uniform(gain: float = 1.0, in_axis: int = 0, out_axis: int = 1) -> Initializer:
-    """Uniform on ±gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """Uniform on ±gain sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    Parameters
+    ----------
+    gain : float
+        See `gain`.
+    in_axis, out_axis : int
+        The axes of the inputs and of the outputs; see `fans`.
+
+    Examples
+    --------
+    >>> bool(abs(xavier_uniform()((0, 0), (3, 3), np.dtype(float))).max() <= 1.0)
+    True
+    """
     return Scaled(False, gain, "fan_avg", in_axis, out_axis)
 
 
 def xavier_normal(gain: float = 1.0, in_axis: int = 0, out_axis: int = 1) -> Initializer:
-    """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """Normal with standard deviation gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    Parameters
+    ----------
+    gain : float
+        See `gain`.
+    in_axis, out_axis : int
+        The axes of the inputs and of the outputs; see `fans`.
+
+    Examples
+    --------
+    >>> round(float(xavier_normal()((0, 0), (500, 500), np.dtype(float)).std() * 500**0.5), 1)
+    1.0
+    """
     return Scaled(True, gain, "fan_avg", in_axis, out_axis)
 
 
@@ -296,17 +376,56 @@ def kaiming_normal(
     in_axis: int = 0,
     out_axis: int = 1,
 ) -> Initializer:
-    """Normal with standard deviation gain / sqrt(fan). See `kaiming_uniform`."""
+    """Normal with standard deviation gain / sqrt(fan). See `kaiming_uniform`.
+
+    Parameters
+    ----------
+    slope : float
+        Of the leaky rectifier's negative side.
+    mode : {"fan_in", "fan_out", "fan_avg"}
+        Whether to keep the variance forward, backward, or between the two.
+    nonlinearity : str
+        See `gain`.
+    in_axis, out_axis : int
+        The axes of the inputs and of the outputs; see `fans`.
+
+    Examples
+    --------
+    >>> round(float(kaiming_normal()((0, 0), (500, 500), np.dtype(float)).var() * 500), 1)
+    2.0
+    """
     return Scaled(True, gain(nonlinearity, slope), _mode(mode), in_axis, out_axis)
 
 
 def lecun_uniform(in_axis: int = 0, out_axis: int = 1) -> Initializer:
-    """Uniform on ±sqrt(3 / fan_in) (LeCun et al. 1998); for SELU networks too (Klambauer et al. 2017)."""
+    """Uniform on ±sqrt(3 / fan_in) (LeCun et al. 1998); for SELU networks too (Klambauer et al. 2017).
+
+    Parameters
+    ----------
+    in_axis, out_axis : int
+        The axes of the inputs and of the outputs; see `fans`.
+
+    Examples
+    --------
+    >>> bool(abs(lecun_uniform()((0, 0), (3, 3), np.dtype(float))).max() <= 1.0)
+    True
+    """
     return Scaled(False, 1.0, "fan_in", in_axis, out_axis)
 
 
 def lecun_normal(in_axis: int = 0, out_axis: int = 1) -> Initializer:
-    """Normal with standard deviation sqrt(1 / fan_in). See `lecun_uniform`."""
+    """Normal with standard deviation sqrt(1 / fan_in). See `lecun_uniform`.
+
+    Parameters
+    ----------
+    in_axis, out_axis : int
+        The axes of the inputs and of the outputs; see `fans`.
+
+    Examples
+    --------
+    >>> round(float(lecun_normal()((0, 0), (500, 500), np.dtype(float)).var() * 500), 1)
+    1.0
+    """
     return Scaled(True, 1.0, "fan_in", in_axis, out_axis)
 
 
@@ -314,17 +433,43 @@ def orthogonal(gain: float = 1.0) -> Initializer:
     """A random matrix with orthonormal rows or columns, times gain (Saxe et al. 2014).
 
     The first axis stays, all others are taken as one.
+
+    Examples
+    --------
+    >>> q = orthogonal()((0, 0), (4, 2), np.dtype(float))
+    >>> bool(np.allclose(q.T @ q, np.eye(2)))
+    True
     """
     return Orthogonal(gain)
 
 
 def identity(gain: float = 1.0) -> Initializer:
-    """The identity matrix times gain."""
+    """The identity matrix times gain.
+
+    Examples
+    --------
+    >>> identity(2.0)((0, 0), (2, 2), np.dtype(float))
+    array([[2., 0.],
+           [0., 2.]])
+    """
     return Identity(gain)
 
 
 def sparse(sparsity: float, std: float = 0.01) -> Initializer:
-    """Normal with `std`, but the share `sparsity` of each column, rounded up, is 0 (Martens 2010)."""
+    """Normal with `std`, but the share `sparsity` of each column, rounded up, is 0 (Martens 2010).
+
+    Parameters
+    ----------
+    sparsity : float
+        From 0 to 1.
+    std : float
+        Not negative.
+
+    Examples
+    --------
+    >>> (sparse(0.5)((0, 0), (4, 3), np.dtype(float)) == 0).sum(axis=0)
+    array([2, 2, 2])
+    """
     if not 0.0 <= sparsity <= 1.0:
         raise UsageError(f"sparse: expected a share from 0 to 1, got {sparsity}")
     return Sparse(sparsity, _not_negative("sparse", std))

@@ -43,7 +43,6 @@ def _adafactor_eps(x: Any) -> bool:
 _FLAG = (lambda x: isinstance(x, bool), "True or False")
 _NOT_NEGATIVE = (_at_least_zero, "a number >= 0")
 _COUNT = (lambda x: isinstance(x, int) and not isinstance(x, bool) and x >= 1, "an integer >= 1")
-_FRACTION = (_fraction, "a number in [0, 1)")
 
 _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "lr": (lambda x: is_schedule(x) or _at_least_zero(x), "a number >= 0 or a schedule"),

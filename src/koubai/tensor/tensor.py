@@ -100,6 +100,7 @@ class Tensor(ArrayMethods, NumpyProtocols):
 
     @property
     def size(self) -> int:
+        """The number of elements."""
         n = 1
         for length in self.shape:
             n *= length
@@ -117,10 +118,12 @@ class Tensor(ArrayMethods, NumpyProtocols):
 
     @property
     def itemsize(self) -> int:
+        """Bytes an element."""
         return int(self.dtype.itemsize)
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements."""
         return self.size * self.itemsize
 
     __add__, __radd__ = _binary(e.add)
@@ -235,6 +238,7 @@ class Tensor(ArrayMethods, NumpyProtocols):
 
     @property
     def grad(self) -> Any:
+        """What `backward` added up, on a leaf; None before. May be assigned."""
         if self.op is not None and self.requires_grad:
             raise UsageError(
                 "grad of an intermediate result is not kept; kb.record(output) shows the gradient of every node, "

@@ -91,6 +91,13 @@ def nll(
 ) -> Any:
     """Negative log likelihood: ``-log_probabilities[label]``. As `cross_entropy`, after a log_softmax.
 
+    Parameters
+    ----------
+    log_probabilities : array
+        As the logits of `cross_entropy`, normalized.
+    labels, weight, ignore_index, reduction
+        As of `cross_entropy`.
+
     Examples
     --------
     >>> import numpy as np

@@ -40,6 +40,15 @@ def _sum_last(x: Any) -> Any:
 def hinge(scores: Any, targets: Any, *, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
     """``max(0, margin - t y)`` for targets t of -1 or 1: the loss of support vector machines.
 
+    Parameters
+    ----------
+    scores : array
+    targets : array of the same shape
+        -1 or 1.
+    margin : float
+        How far on the right side a score must be to cost nothing.
+    reduction : {"mean", "sum", "none"}
+
     Examples
     --------
     >>> hinge([0.5, 2.0, -1.0], [1, 1, 1], reduction="none")
@@ -50,19 +59,63 @@ def hinge(scores: Any, targets: Any, *, margin: float = 1.0, reduction: Reductio
 
 
 def soft_margin(scores: Any, targets: Any, *, reduction: Reduction = "mean") -> Any:
-    """``log(1 + exp(-t y))`` for targets t of -1 or 1."""
+    """``log(1 + exp(-t y))`` for targets t of -1 or 1.
+
+    Parameters
+    ----------
+    scores : array
+    targets : array of the same shape
+        -1 or 1.
+    reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> round(float(soft_margin([0.0], [1])), 6)
+    0.693147
+    """
     scores, targets = _signs("soft_margin", scores, targets)
     return reduced("soft_margin", -special.log_expit(targets * scores), reduction)
 
 
 def hinge_embedding(distances: Any, targets: Any, *, margin: float = 1.0, reduction: Reduction = "mean") -> Any:
-    """The distance where the target is 1, ``max(0, margin - distance)`` where it is -1."""
+    """The distance where the target is 1, ``max(0, margin - distance)`` where it is -1.
+
+    Parameters
+    ----------
+    distances : array
+    targets : array of the same shape
+        1 for pairs that belong together, -1 for others.
+    margin : float
+        How far apart others must be to cost nothing.
+    reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> hinge_embedding([0.5, 0.25], [1, -1], reduction="none")
+    array([0.5 , 0.75])
+    """
     distances, targets = _signs("hinge_embedding", distances, targets)
     return reduced("hinge_embedding", e.where(targets > 0, distances, e.relu(margin - distances)), reduction)
 
 
 def margin_ranking(first: Any, second: Any, targets: Any, *, margin: float = 0.0, reduction: Reduction = "mean") -> Any:
-    """``max(0, margin - t (a - b))``: target 1 wants a above b, -1 the opposite."""
+    """``max(0, margin - t (a - b))``: target 1 wants a above b, -1 the opposite.
+
+    Parameters
+    ----------
+    first, second : arrays of the same shape
+        The scores a and b.
+    targets : array of that shape
+        1 or -1.
+    margin : float
+        How far apart the two must be to cost nothing.
+    reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> margin_ranking([2.0, 2.0], [1.0, 1.0], [1, -1], reduction="none")
+    array([0., 1.])
+    """
     first, second = matched("margin_ranking", first, second)
     difference, targets = _signs("margin_ranking", first - second, targets)
     return reduced("margin_ranking", e.relu(margin - targets * difference), reduction)
@@ -171,6 +224,11 @@ def triplet_margin(
     swap : bool
         Use the positive's distance to the negative where it is smaller (Balntas et al. 2016).
     reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> round(float(triplet_margin([[0.0, 0.0]], [[3.0, 4.0]], [[0.0, 2.0]])), 4)
+    4.0
     """
     if not p >= 1:
         raise UsageError(f"triplet_margin: expected p >= 1, got {p}")

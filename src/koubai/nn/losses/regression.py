@@ -43,6 +43,11 @@ def mse(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
 def mae(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
     """Absolute error ``|y - t|``, also called l1; its derivative at y = t is taken as 0. As `mse` otherwise.
 
+    Parameters
+    ----------
+    prediction, target : arrays of the same shape
+    reduction : {"mean", "sum", "none"}
+
     Examples
     --------
     >>> float(mae([4.0, 7.0], [5.0, 5.0]))
@@ -54,6 +59,13 @@ def mae(prediction: Any, target: Any, *, reduction: Reduction = "mean") -> Any:
 
 def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: Reduction = "mean") -> Any:
     """``d**2 / 2`` for |d| <= delta, else ``delta (|d| - delta/2)``, with d = y - t (Huber 1964).
+
+    Parameters
+    ----------
+    prediction, target : arrays of the same shape
+    delta : float
+        Above 0: where the parabola goes over into a line.
+    reduction : {"mean", "sum", "none"}
 
     Examples
     --------
@@ -69,7 +81,20 @@ def huber(prediction: Any, target: Any, *, delta: float = 1.0, reduction: Reduct
 
 
 def smooth_l1(prediction: Any, target: Any, *, beta: float = 1.0, reduction: Reduction = "mean") -> Any:
-    """``d**2 / (2 beta)`` for |d| < beta, else ``|d| - beta/2``: huber divided by beta; mae for beta = 0."""
+    """``d**2 / (2 beta)`` for |d| < beta, else ``|d| - beta/2``: huber divided by beta; mae for beta = 0.
+
+    Parameters
+    ----------
+    prediction, target : arrays of the same shape
+    beta : float
+        Not negative: where the parabola goes over into a line.
+    reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> smooth_l1([0.5, 3.0], [0.0, 0.0], reduction="none")
+    array([0.125, 2.5  ])
+    """
     if not beta >= 0:
         raise UsageError(f"smooth_l1: expected beta not to be negative, got {beta}")
     if beta == 0:
@@ -146,6 +171,11 @@ def poisson_nll(
     eps : float
         Keeps the logarithm finite.
     reduction : {"mean", "sum", "none"}
+
+    Examples
+    --------
+    >>> float(poisson_nll([0.0], [2.0]))
+    1.0
     """
     prediction, target = matched("poisson_nll", prediction, target)
     target = within(target, low=0, high=np.inf, ignore=None, what="poisson_nll: count")
@@ -185,6 +215,11 @@ def gaussian_nll(
     ------
     LabelError
         If a variance is negative.
+
+    Examples
+    --------
+    >>> float(gaussian_nll([3.0], [1.0], [1.0]))
+    2.0
     """
     prediction, target = matched("gaussian_nll", prediction, target)
     variance = floating("gaussian_nll", variance)

@@ -21,6 +21,11 @@ __all__ = ["grad", "jvp", "value_and_grad", "vjp"]
 def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Function:
     """A function that returns ``f(*args)`` and its gradient. See `grad`.
 
+    Parameters
+    ----------
+    f, argnums, has_aux
+        As of `grad`.
+
     Examples
     --------
     >>> import koubai as kb
@@ -108,6 +113,13 @@ def _scalar(call: Call) -> Any:
 def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
     """``f(*xs)`` and its pullback: the map from a gradient of the output to gradients of the arguments.
 
+    Parameters
+    ----------
+    f : callable
+        Takes arrays, numbers, or nested containers of these, and returns arrays.
+    *xs
+        Its arguments.
+
     Returns
     -------
     y, pullback
@@ -137,6 +149,15 @@ def vjp(f: Function, *xs: Any) -> tuple[Any, Function]:
 
 def jvp(f: Function, xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]:
     """``f(*xs)`` and its change when the arguments change by `vs`: forward mode.
+
+    Parameters
+    ----------
+    f : callable
+        Takes arrays, numbers, or nested containers of these, and returns arrays.
+    xs : tuple
+        Its arguments.
+    vs : tuple
+        The direction in which each argument changes, of its shape.
 
     Examples
     --------

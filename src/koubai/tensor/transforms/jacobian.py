@@ -22,6 +22,13 @@ __all__ = ["hessian", "hvp", "jacobian"]
 def jacobian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """A function that returns all partial derivatives of an array by an array.
 
+    Parameters
+    ----------
+    f : callable
+        Takes arrays, numbers, or nested containers of these, and returns arrays.
+    argnums : int or sequence of int
+        Which arguments to differentiate by; a sequence gives a tuple.
+
     Returns
     -------
     callable
@@ -112,6 +119,13 @@ def _block(stack: Any, y: Any, x: Any) -> Any:
 def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
     """A function that returns all second derivatives of a function with one output: the Jacobian of `grad`.
 
+    Parameters
+    ----------
+    f : callable
+        Returns one real number.
+    argnums : int or sequence of int
+        Which arguments to differentiate by; a sequence gives a tuple of tuples.
+
     Examples
     --------
     >>> import koubai as kb
@@ -124,6 +138,15 @@ def hessian(f: Function, argnums: int | Sequence[int] = 0) -> Function:
 
 def hvp(f: Function, x: Any, v: Any) -> Any:
     """The Hessian of ``f`` at `x` times `v`, without the Hessian: forward mode over reverse mode.
+
+    Parameters
+    ----------
+    f : callable
+        Takes one argument and returns one real number.
+    x : array, number, or nested container of these
+        Where.
+    v : as x
+        The direction.
 
     Examples
     --------
