@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from koubai.graph import Node, topological, value_of
-from koubai.ops.define import shape_of, stacked
-from koubai.ops.shape import concatenate, reshape, stop_gradient
+from koubai.ops.define import shape_of
+from koubai.ops.shape import concatenate, reshape, stacked, stop_gradient
 from koubai.ops.structure import outputs_of
 
 __all__ = ["batched"]

@@ -24,7 +24,6 @@ __all__ = [
     "ndim_of",
     "predicate",
     "shape_of",
-    "stacked",
     "unary",
 ]
 
@@ -167,13 +166,6 @@ def predicate(
 ) -> Op:
     """An elementwise op without a gradient: its result is piecewise constant."""
     return elementwise(name, forward, words=Words(formula, "0", en, ja), samples=samples, **fields)
-
-
-def stacked(x: Any, batched: bool, size: int) -> Any:
-    """`x` with the new axis in front: as it is when it has one, otherwise repeated `size` times."""
-    from koubai.ops.shape import broadcast_to
-
-    return x if batched else broadcast_to(x, shape=(size, *shape_of(x)))
 
 
 def arrays(*shapes: tuple[int, ...], low: float = -2.0, high: float = 2.0, seed: int = 0) -> tuple[Any, ...]:

@@ -14,9 +14,9 @@ import numpy as np
 
 from koubai.errors import IndexingError
 from koubai.graph import Op, Sample, Type, Words, register
-from koubai.ops.define import arrays, ndim_of, shape_of, stacked
+from koubai.ops.define import arrays, ndim_of, shape_of
 from koubai.ops.elementwise import equal, where
-from koubai.ops.shape import reshape, transpose
+from koubai.ops.shape import reshape, stacked, transpose
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from koubai.graph import Op, Sample, Type, Words, register
-from koubai.ops.define import arrays, conjugated, dtype_by_example, stacked
+from koubai.ops.define import arrays, conjugated, dtype_by_example
 from koubai.ops.elementwise import exp, where
 from koubai.ops.lowering import Fold
-from koubai.ops.shape import broadcast_to, concatenate, flip, transpose
+from koubai.ops.shape import broadcast_to, concatenate, flip, stacked, transpose
 
 Axes = tuple[int, ...]
 

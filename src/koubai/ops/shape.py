@@ -12,7 +12,7 @@ import numpy as np
 
 from koubai.errors import ShapeError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register, registered, variadic
-from koubai.ops.define import arrays, ndim_of, shape_of, stacked
+from koubai.ops.define import arrays, ndim_of, shape_of
 from koubai.ops.lowering import Place, Scalar, View
 
 Shape = tuple[int, ...]
@@ -96,7 +96,7 @@ def _broadcast_infer(x: Type, *, shape: Shape) -> Type:
 
 def summed_to(g: Any, shape: Shape) -> Any:
     """`g` summed over the axes along which an array of `shape` was broadcast."""
-    from koubai.ops.reduce import sum as total
+    from koubai.ops.reduce import sum as total  # whose gradient is broadcast_to: neither can come first
 
     extra = ndim_of(g) - len(shape)
     axis = (*range(extra), *(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1))
@@ -107,10 +107,6 @@ def summed_to(g: Any, shape: Shape) -> Any:
 
 def _broadcast_source(e: Any, index: Any, x: Type, *, shape: Shape) -> list[Any]:
     return [0 if n == 1 else i for i, n in zip(index[len(shape) - x.ndim :], x.shape)]
-
-
-def _flip_source(e: Any, index: Any, x: Type, *, axis: Shape) -> list[Any]:
-    return [e.plus(e.times(i, -1), n - 1) if k in axis else i for k, (i, n) in enumerate(zip(index, x.shape))]
 
 
 def _broadcast_batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, shape: Shape) -> Any:
@@ -133,6 +129,11 @@ broadcast_to = _linear(
 
 
 # concatenate
+
+
+def stacked(x: Any, batched: bool, size: int) -> Any:
+    """`x` with the new axis in front: as it is when it has one, otherwise repeated `size` times."""
+    return x if batched else broadcast_to(x, shape=(size, *shape_of(x)))
 
 
 def _concatenate_infer(*types: Type, axis: int) -> Type:
@@ -180,6 +181,10 @@ concatenate = register(Op(
 
 
 # flip, roll, pad
+
+def _flip_source(e: Any, index: Any, x: Type, *, axis: Shape) -> list[Any]:
+    return [e.plus(e.times(i, -1), n - 1) if k in axis else i for k, (i, n) in enumerate(zip(index, x.shape))]
+
 
 flip = _linear(
     "flip", lambda x, *, axis: np.flip(x, axis)[()], lambda x, *, axis: Type(x.shape, x.dtype),

@@ -68,17 +68,25 @@ def _ln_gamma_stirling(x: Any) -> Any:
     return (x - 0.5) * (np.log(x) - 1.0) + (HALF_LN_2PI - 0.5) + _correction(x)
 
 
-def _ln_gamma_middle(x: Any) -> Any:
-    """For 0 < x < 10."""
+def _near_two(x: Any) -> tuple[Any, Any, Any, Any]:
+    """x >= -1/2 brought near 2 by the recurrence Gamma(y) = (y - 1) Gamma(y - 1).
+
+    Returns d, product, small and least: Gamma(x) is product Gamma(2 + d), divided by 1 + d where small, and by d
+    where least. There, below 3/2 and 1/2, the argument goes up instead of down.
+    """
     y, product = x.copy(), np.ones_like(x)
     while (high := y > 2.5).any():
         product = np.where(high, product * (y - 1.0), product)
         y = np.where(high, y - 1.0, y)
-    # Below 3/2 the argument goes up instead: ln Gamma(y) = ln Gamma(y + 1) - ln y, twice below 1/2.
     small, least = y < 1.5, y < 0.5
-    d = np.where(least, y, np.where(small, y - 1.0, y - 2.0))
+    return np.where(least, y, np.where(small, y - 1.0, y - 2.0)), product, small, least
+
+
+def _ln_gamma_middle(x: Any) -> Any:
+    """For 0 < x < 10."""
+    d, product, small, least = _near_two(x)
     value = d * polynomial(LN_GAMMA, d) - np.where(small, np.log1p(np.where(small, d, 0.0)), 0.0)
-    return value - np.log(np.where(least, y, 1.0)) + np.log(product)
+    return value - np.log(np.where(least, d, 1.0)) + np.log(product)
 
 
 def _ln_gamma_negative(x: Any) -> Any:
@@ -107,14 +115,9 @@ def _gamma_factors(x: Any) -> tuple[Any, Any]:
 
 def _gamma_middle(x: Any) -> Any:
     """For -1/2 <= x < 25, by the recurrence, exact at the integers as far as float64 is."""
-    y, product = x.copy(), np.ones_like(x)
-    while (high := y > 2.5).any():
-        product = np.where(high, product * (y - 1.0), product)
-        y = np.where(high, y - 1.0, y)
-    small, least = y < 1.5, y < 0.5
-    d = np.where(least, y, np.where(small, y - 1.0, y - 2.0))
+    d, product, small, least = _near_two(x)
     value = np.exp(d * polynomial(LN_GAMMA, d)) / np.where(small, 1.0 + d, 1.0)
-    return product * value / np.where(least, y, 1.0)
+    return product * value / np.where(least, d, 1.0)
 
 
 def _gamma_negative(x: Any) -> Any:
