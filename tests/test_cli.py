@@ -216,6 +216,9 @@ USAGE = {
     "too large": (["train", "iris", "--hidden", "65536,65536,65536,65536"], "choose smaller layers"),
     "target": (["train", "iris", "--target", "x"], "--target is for CSV files"),
     "optimizer": (["train", "iris", "--optimizer", "nonsense"], "nonsense"),
+    "optimizer of no use": (["train", "iris", "--optimizer", "lbfgs"], "--optimizer: lbfgs evaluates"),
+    "rate": (["train", "iris", "--lr", "nan"], "--lr: expected a number"),
+    "epochs size": (["train", "iris", "--epochs", "9" * 30], "epochs"),
     "language": (["ops", "--lang", "fr"], "--lang"),
 }
 
@@ -237,7 +240,16 @@ DATA = {
     "number": ("a,k\n1,x\n2,y\nz,x\n", [], "line 4, column 'a': expected a number"),
     "nan": ("a,k\n1,x\nnan,y\n", [], "line 3, column 'a'"),
     "target": ("a,k\n1,x\n2,y\n", ["--target", "kk"], "did you mean 'k'"),
-    "few": ("a,k\n1,x\n2,y\n", [], "only one example"),
+    "few": ("a,k\n1,x\n2,y\n", [], "too few examples (2)"),
+    "rare": ("a,k\n1,x\n2,y\n3,y\n", [], "class 'x' has only one example"),
+    "digits lost": (
+        "a,b,y\n" + "".join(f"{1e9 + i / 50},1,{i / 7}\n" for i in range(50)),
+        [],
+        "column 'a': the numbers",
+    ),
+    "target's digits lost": ("a,y\n" + "".join(f"1,{1e-60 * i}\n" for i in range(50)), [], "column 'y': the numbers"),
+    "too large": ("a,y\n" + "".join(f"{i}e300,{i / 7}\n" for i in range(50)), [], "too large to train with"),
+    "decimal comma": ("a;y\n" + "".join(f"{i},5;{i}\n" for i in range(50)), [], "looks like a number with a decimal"),
     "regression": ("a,k\n1,x\n2,y\n", ["--task", "regression"], "regression needs numbers"),
 }
 
@@ -294,6 +306,36 @@ def test_failures_while_training_leave_nothing(run, monkeypatch, error, code, sa
     assert (found, out) == (code, "")
     assert err.splitlines()[-1].startswith(f"koubai: {says}")
     assert left() == []
+
+
+def test_a_file_where_a_folder_should_be(run):
+    write("there", "mine")
+    code, out, err = run("train", "iris", "--out", "there/deep/x", "--json")
+    assert (code, out) == (1, "")
+    assert err.startswith("koubai: there/deep/x: the results cannot be written there")
+    assert left() == ["there"]
+
+
+def test_negative_seeds(run):
+    assert run("train", "iris", "--epochs", 1, "--seed", -1)[0] == 0
+
+
+def test_names_of_classes_do_not_steer_the_terminal(run):
+    rows = "".join(f'{i},"{("[red]a", "b" + chr(10) + "c", chr(27) + "[31md")[i % 3]}"\n' for i in range(30))
+    write("t.csv", "a,k\n" + rows)
+    code, out, _ = run("train", "t.csv", "--epochs", 1)
+    assert code == 0
+    assert "[red]a" in out
+    assert "b c" in out
+    assert "\x1b" not in out
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no such signal here")
+def test_nothing_is_there_before_the_training_is_over(tmp_path):
+    process = started(tmp_path, "train", "digits", "--epochs", "100000", "--json", "--out", "deep/out")
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def fail_within(folder):

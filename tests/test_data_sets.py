@@ -167,6 +167,26 @@ def test_folders_that_do_not_fit(tmp_path):
         read_idx(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("images", "labels", "says"),
+    [
+        (np.full((4, 2, 2), np.nan, ">f4"), [0, 1, 0, 1], r"picture 0 has nan at \(0, 0\)"),
+        (np.full((4, 2, 2), 1e300, ">f8"), [0, 1, 0, 1], r"picture 0 has 1e\+300"),
+        (np.zeros((4, 0, 2), "u1"), [0, 1, 0, 1], "pictures of 0x2 have no pixel"),
+        (np.zeros((0, 2, 2), "u1"), [], "no picture in the file"),
+        (np.zeros((4, 2, 2), "u1"), [0, 0, 0, 0], "every label is 0"),
+        (np.zeros((4, 2, 2), "u1"), [0, 1, 2**31 - 1, 1], "label 2147483647 in row 2"),
+        (np.zeros((4, 2, 2), "u1"), [0, -1, 0, 1], "label -1 in row 1"),
+    ],
+)
+def test_folders_that_cannot_be_learnt_from(tmp_path, images, labels, says):
+    code = {"u1": 8, "f4": 13, "f8": 14}[images.dtype.str[1:]]
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(images, code))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.array(labels, ">i4"), 12))
+    with pytest.raises(kb.DataError, match=says):
+        read_idx(tmp_path)
+
+
 @pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not at ../shared/data/mnist")
 def test_mnist():
     train, test = read_idx(MNIST)

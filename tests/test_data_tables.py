@@ -78,6 +78,12 @@ def test_numbers_that_are_names(table):
     assert read_csv(path, categorical=["code"]).feature_names == ("code=10", "code=20")
 
 
+def test_a_device_without_end_is_not_read_to_its_end(monkeypatch):
+    monkeypatch.setattr("koubai.data.records.LARGEST", 1000)
+    with pytest.raises(kb.DataError, match="divide the file"):
+        read_csv("/dev/zero")
+
+
 REFUSED = {
     "empty": (b"", "the file is empty"),
     "blank": (b"\n\n  \n", "the file is empty"),
@@ -97,12 +103,12 @@ REFUSED = {
     "one class": ("a,k\n1,x\n2,x\n", "every row is of class 'x'"),
     "constant": ("a,k\n1,0.5\n2,0.5\n", "the target is 0.5 in every row"),
     "same name": ("a,a,k\n1,2,x\n3,4,y\n", "both named 'a'"),
-    "not text": (b"a,k\n1,x\n\xff\xfe,y\n", "line 3: the text is not utf-8"),
+    "not text": (b"a,k\n1,x\n\xff\xfe,y\n", "line 3: this is not text in utf-8"),
     "zero byte": (b"a,k\n1,\0x\n", "line 2: a zero byte"),
     "names of rows": ("id,y\n" + "".join(f"r{i},{i / 7}\n" for i in range(300)), "300 different words"),
     "decimal comma": (
         "p;y\n" + "".join(f"{i},5;{i / 7}\n" for i in range(300)),
-        "a point instead of a comma",
+        "decimal comma; write the numbers with a point",
     ),
     "all classes differ": ("a,k\n" + "".join(f"{i},w{i}\n" for i in range(30)), "30 classes in 30 rows"),
 }

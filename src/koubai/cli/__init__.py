@@ -20,6 +20,8 @@ from koubai.errors import KoubaiError, UsageError
 __all__ = ["main"]
 
 INTERRUPTED = 130
+MOST = 10**9
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
@@ -45,8 +47,8 @@ def cli() -> None:
     help="What kind of target a CSV file has.  [default: decided by its values]",
 )
 @click.option("--hidden", metavar="N,N,...", help="Sizes of the hidden layers; 0 for none.  [default: by the data]")
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the examples.  [default: by the data]")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Examples a step.  [default: by the data]")
+@click.option("--epochs", type=click.IntRange(1, MOST), help="Passes over the examples.  [default: by the data]")
+@click.option("--batch-size", type=click.IntRange(1, MOST), help="Examples a step.  [default: by the data]")
 @click.option(
     "--lr", type=click.FloatRange(min=0, min_open=True), default=3e-3, show_default=True, help="Learning rate."
 )
@@ -71,7 +73,18 @@ def train(**options: Any) -> None:
     """
     from koubai.cli.train import train as run
 
-    click.get_current_context().exit(run(**options))
+    # Only now, since an exception that is raised while a module is imported can be lost.
+    before = {
+        s: signal.signal(s, _terminate)
+        for s in ENDING
+        if signal.getsignal(s) is signal.SIG_DFL  # not where it is ignored, as under nohup
+    }
+    try:
+        code = run(**options)
+    finally:
+        for s, handler in before.items():
+            signal.signal(s, handler)
+    click.get_current_context().exit(code)
 
 
 @cli.command()
@@ -90,12 +103,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a name that the terminal cannot show is no reason to fail
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        code = _code(arguments)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    sys.exit(code)
+    sys.exit(_code(arguments))
 
 
 def _limit_threads() -> None:
@@ -128,9 +136,9 @@ def _code(arguments: list[str] | None) -> int:
         return _failed(f"{where}{error.strerror or error}", 1)
 
 
-def _terminate(*_: Any) -> NoReturn:
-    """End by an exception, so that what is half-written is removed on the way out."""
-    sys.exit(128 + signal.SIGTERM)
+def _terminate(number: int, _: Any) -> NoReturn:
+    """End by an exception, so that what is half-written is removed and the cursor shown on the way out."""
+    sys.exit(128 + number)
 
 
 def _failed(message: str, code: int) -> int:

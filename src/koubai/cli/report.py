@@ -27,13 +27,14 @@ def confusion(labels: Any, guesses: Any, names: Sequence[str]) -> str:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=box.SIMPLE, show_edge=False)
     table.add_column("")
     for name in names:
-        table.add_column(_short(name), justify="right")
+        table.add_column(Text(_short(name)), justify="right")
     for name, row in zip(names, counts):
-        table.add_row(_short(name), *(str(n) if n else "." for n in row))
+        table.add_row(Text(_short(name)), *(str(n) if n else "." for n in row))
     console = Console(file=StringIO(), width=400, no_color=True)
     console.print(table)
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
@@ -46,9 +47,11 @@ def _worst(counts: Any, names: Sequence[str]) -> str:
     lines = []
     for a, b in zip(*np.unravel_index(places, wrong.shape)):
         if wrong[a, b]:
-            lines.append(f"  {names[a]} taken for {names[b]}: {wrong[a, b]}")
+            lines.append(f"  {_short(names[a])} taken for {_short(names[b])}: {wrong[a, b]}")
     return "\n".join(["most frequent mistakes:", *lines, ""]) if lines else "no mistakes\n"
 
 
 def _short(name: str) -> str:
+    """A class's name on one line: what would move the cursor or change colours is not sent to the terminal."""
+    name = "".join(c if c.isprintable() else "�" for c in " ".join(name.split()))
     return name if len(name) <= 16 else name[:15] + "…"

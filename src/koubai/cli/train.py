@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from koubai import data, nn, optim
-from koubai.cli.output import results
+from koubai.cli.output import refuse_unwritable, results
 from koubai.cli.report import confusion, say_to
 from koubai.data import Dataset
 from koubai.errors import DataError, UsageError
@@ -28,12 +28,14 @@ from koubai.train import (
     save,
 )
 from koubai.train.metrics import outputs_of
+from koubai.train.prepare import lost_digits
 
 __all__ = ["train"]
 
 INTERRUPTED = 130
 TEST, VALIDATION = 0.2, 0.1
 MANY = 10_000
+LARGEST = 1e37  # leaves float32 room to standardize
 BYTES_A_PARAMETER = 40  # weight, gradient, what the optimizer remembers, passing results, the checked copy
 
 
@@ -68,22 +70,24 @@ def train(
 ) -> int:
     """Run the whole job; returns the exit code."""
     say = say_to(sys.stderr if as_json else sys.stdout)
-    optim.get(optimizer)  # an unknown name is refused before anything is read
+    _refuse_steps(optimizer, lr)
     whole, test = _read(source, target, task)
+    _refuse_numbers(whole)
     sizes = _hidden(hidden, whole)
     parts = _parts(whole, test, seed)
     folder = Path(out if out is not None else f"koubai-{_stem(source)}")
+    refuse_unwritable(folder)
+    say(f"{_named(whole)}{whole.summary()}")
+    if whole.licence:
+        say(f"  {whole.source}, {whole.licence}")
+    say(f"  {len(parts.train)} to train, {len(parts.validation)} to validate, {len(parts.test)} to test")
+    job = _Job(parts, _network(parts.train, sizes, dropout).init(seed), _scales(parts.train))
+    say(f"\n{job.model}\n")
+    history = job.run(
+        epochs or _epochs(whole), batch_size or (32 if len(whole) < MANY else 128), lr, optimizer, seed, check, say
+    )
+    report = job.report(history, say)
     with results(folder) as part:
-        say(f"{_named(whole)}{whole.summary()}")
-        if whole.licence:
-            say(f"  {whole.source}, {whole.licence}")
-        say(f"  {len(parts.train)} to train, {len(parts.validation)} to validate, {len(parts.test)} to test")
-        job = _Job(parts, _network(parts.train, sizes, dropout).init(seed), _scales(parts.train))
-        say(f"\n{job.model}\n")
-        history = job.run(
-            epochs or _epochs(whole), batch_size or (32 if len(whole) < MANY else 128), lr, optimizer, seed, check, say
-        )
-        report = job.report(history, say)
         job.save(part, history, source)
     say(f"wrote {', '.join(str(folder / name) for name in FILES)}")
     if as_json:
@@ -108,6 +112,38 @@ def _read(source: str, target: str | None, task: str | None) -> tuple[Dataset, D
             f"{source}: no such file or folder, and no bundled set of this name (they are {', '.join(data.names())})"
         )
     return data.read_csv(path, target=target, task=task), None
+
+
+def _refuse_steps(optimizer: str, lr: float) -> None:
+    """Refuse a name that is unknown or of no use here, and a rate that is no number, before anything is read."""
+    if not math.isfinite(lr):
+        raise UsageError(f"--lr: expected a number above 0, such as 0.003, got {lr}")
+    if not hasattr(optim.get(optimizer), "update"):
+        raise UsageError(
+            f"--optimizer: {optimizer} evaluates the loss several times a step, which a training in batches cannot "
+            f"offer; choose another, such as adam"
+        )
+
+
+def _refuse_numbers(whole: Dataset) -> None:
+    """Refuse columns whose numbers the network, which calculates in float32, could not tell apart."""
+    if whole.image_shape is not None:
+        return
+    columns = dict(zip(whole.feature_names, whole.x.T))
+    if whole.class_names is None:
+        columns[whole.target_name] = whole.t
+    for name, column in columns.items():
+        low, high = column.min(), column.max()
+        if max(-low, high) > LARGEST:
+            raise DataError(
+                f"{whole.name}, column {name!r}: numbers up to {max(-low, high):g} are too large to train with "
+                f"(float32, up to {LARGEST:g}); divide the column"
+            )
+        if lost_digits(column, np.float32):
+            raise DataError(
+                f"{whole.name}, column {name!r}: the numbers, from {low:.12g} to {high:.12g}, differ by less than "
+                f"float32 can tell apart; subtract their mean, or scale the column"
+            )
 
 
 def _refuse_options(target: str | None, task: str | None, what: str) -> None:
@@ -139,6 +175,11 @@ def _named(whole: Dataset) -> str:
 
 def _parts(whole: Dataset, test: Dataset | None, seed: int) -> Parts:
     if test is None:
+        if len(whole) < 3:
+            raise DataError(
+                f"{whole.name}: too few examples ({len(whole)}) for parts to train, to validate and to test; give at "
+                f"least 3, better hundreds"
+            )
         whole, test = data.split(whole, fraction=TEST, seed=seed)
     counts = np.bincount(whole.t) if whole.class_names else np.array([2])
     # A class with a single training example must stay there.

@@ -122,8 +122,8 @@ def _stratified(order: Any, labels: Any, fraction: float, whole: Dataset | None)
             lonely = repr(whole.class_names[int(lonely)])
         name = whole.name if whole is not None and whole.name else "split"
         raise DataError(
-            f"{name}: class {lonely} has only one example, which cannot be in both parts; remove it, add more, or "
-            f"pass stratify=False"
+            f"{name}: class {lonely} has only one example, which cannot be in both parts; remove it or add more, or, "
+            f"in Python, pass stratify=False"
         )
     n = len(labels)
     total = min(max(round(n * fraction), len(classes)), n - len(classes))

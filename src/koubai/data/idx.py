@@ -19,6 +19,7 @@ __all__ = ["read_idx"]
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 LARGEST = 4 * 2**30
 PIECE = 2**22
+LARGEST_LABEL = 65535
 
 
 def read_idx(path: Any) -> Any:
@@ -131,6 +132,8 @@ def _read_folder(folder: Path) -> tuple[Dataset, Dataset | None]:
             f"both parts must have pictures of one size"
         )
     classes = int(max(p.t.max() for p in (train, test) if p is not None)) + 1
+    if classes == 1:
+        raise DataError(f"{folder}: every label is 0; at least two classes are needed")
     names = tuple(map(str, range(classes)))
     parts = [None if p is None else Dataset(**{**vars(p), "class_names": names}) for p in (train, test)]
     return cast("tuple[Dataset, Dataset | None]", tuple(parts))
@@ -157,12 +160,33 @@ def _part(folder: Path, prefixes: tuple[str, ...]) -> Dataset | None:
             f"{folder}: {images.name} holds {len(x)} images but {labels.name} holds {len(t)} labels; "
             f"take both from one source"
         )
-    if t.dtype.kind not in "iu" or (len(t) and int(t.min()) < 0):
-        raise DataError(f"{labels}: labels must be whole numbers from 0, got dtype {t.dtype}")
-    rows = x.reshape(len(x), int(np.prod(x.shape[1:]))).astype(np.float32)
+    _refuse_labels(labels, t)
+    pixels = int(np.prod(x.shape[1:]))
+    if pixels == 0:
+        raise DataError(f"{images}: pictures of {'x'.join(map(str, x.shape[1:]))} have no pixel; take another file")
+    with np.errstate(over="ignore"):
+        rows = x.reshape(len(x), pixels).astype(np.float32)
+    if not np.isfinite(rows).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(rows.reshape(x.shape)))[0])
+        raise DataError(
+            f"{images}: picture {place[0]} has {x[place]} at {place[1:]}, which is no finite float32; correct the file"
+        )
     if x.dtype == np.uint8:
         rows /= np.float32(255.0)
+    if len(x) == 0:
+        raise DataError(f"{images}: no picture in the file; give at least one")
     return Dataset(rows, t.astype(np.int64), name=folder.name, target_name="label", image_shape=x.shape[1:])
+
+
+def _refuse_labels(path: Path, t: np.ndarray[Any, Any]) -> None:
+    if t.dtype.kind not in "iu":
+        raise DataError(f"{path}: labels must be whole numbers from 0, got dtype {t.dtype}")
+    wrong = (t < 0) | (t > LARGEST_LABEL)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"{path}: label {t[row]} in row {row} is outside 0 to {LARGEST_LABEL}; number the classes from 0"
+        )
 
 
 def _find(folder: Path, prefixes: tuple[str, ...], kind: str, ndim: int) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from dataclasses import dataclass
 from io import StringIO
@@ -74,10 +75,12 @@ def _text(path: Path, encoding: str) -> str:
     if path.is_dir():
         raise DataError(f"{path}: this is a folder; give a CSV file")
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise DataError(f"{path}: {size / 2**30:.1f} GiB; a table may have up to 2 GiB, so divide the file")
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            # A device or a pipe does not say its size, so that what is read is bounded too.
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(LARGEST + 1) if size <= LARGEST else b""
+        if max(size, len(content)) > LARGEST:
+            raise DataError(f"{path}: more than 2 GiB, which is what a table may have; divide the file")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; check the path") from None
     try:
@@ -85,8 +88,8 @@ def _text(path: Path, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path}, line {line}: the text is not {encoding.removesuffix('-sig')}; pass encoding= (for "
-            f"example 'latin-1' or 'cp932'), or save the file as UTF-8"
+            f"{path}, line {line}: this is not text in {encoding.removesuffix('-sig')}; save the file as UTF-8, or "
+            f"pass encoding= (for example 'latin-1' or 'cp932')"
         ) from None
     except LookupError:
         raise DataError(f"{path}: no encoding is named {encoding!r}; utf-8 is the usual one") from None

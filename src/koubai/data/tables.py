@@ -144,7 +144,10 @@ def _column(records: Records, i: int, as_words: bool) -> _Column:
             raise DataError(f"{records.place(row, i)}: {shown}; fill it in, or remove the row or the column")
     values = [number(cell) for cell in cells]
     count = len(values) - values.count(None)
-    if as_words or count * 2 < len(values):
+    if as_words:
+        return _Column(None, cells)
+    if count * 2 < len(values):
+        _refuse_decimal_commas(records, i, cells)
         return _Column(None, cells)
     for row, value in enumerate(values):
         if value is None:
@@ -157,6 +160,18 @@ def _column(records: Records, i: int, as_words: bool) -> _Column:
     return _Column(np.array(values, dtype=np.float64), cells)
 
 
+def _refuse_decimal_commas(records: Records, i: int, cells: list[str]) -> None:
+    """Numbers such as 1,5 must not become words, a feature for each."""
+    commas = [
+        row for row, cell in enumerate(cells) if cell.count(",") == 1 and number(cell.replace(",", ".")) is not None
+    ]
+    if len(commas) * 2 > len(cells):
+        raise DataError(
+            f"{records.place(commas[0], i)}: {_short(cells[commas[0]])} looks like a number with a decimal comma; "
+            f"write the numbers with a point, or name the column in categorical="
+        )
+
+
 def _short(cell: str) -> str:
     return repr(cell if len(cell) <= 40 else cell[:37] + "...")
 
@@ -167,13 +182,10 @@ def _features(records: Records, i: int, column: _Column) -> tuple[np.ndarray[Any
         return column.numbers[:, None], [name]
     words = sorted(set(column.words))
     if len(words) > MOST_WORDS:
-        commas = sum(number(w.replace(",", ".")) is not None for w in words)
-        advice = "write its numbers with a point instead of a comma" if commas * 2 > len(words) else (
-            "leave out a column that only names the rows, or give fewer kinds"
-        )  # fmt: skip
         raise DataError(
             f"{records.path}, column {name!r}: {len(words)} different words (such as "
-            f"{_short(column.words[0])}), more than {MOST_WORDS}; {advice}"
+            f"{_short(column.words[0])}), more than {MOST_WORDS}; leave out a column that only names the rows, or give "
+            f"fewer kinds"
         )
     number_of = {word: k for k, word in enumerate(words)}
     block = np.zeros((len(column.words), len(words)))

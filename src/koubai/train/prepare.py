@@ -80,10 +80,12 @@ def _cast(array: Array, dtype: np.dtype[Any], what: str) -> Array:
 def lost_digits(column: Array, dtype: Any) -> bool:
     """Whether rounding to `dtype` wipes out how the numbers of a column differ (1e9 + 0.25 as float32)."""
     column = np.asarray(column, np.float64)
-    spread = column.std()
-    if not spread > 1e-12 * np.abs(column).max():
+    largest = np.abs(column).max()
+    spread = (column / (largest or 1.0)).std()  # of numbers up to 1, so that no square is too small or too large
+    if not spread > 1e-12:
         return False  # constant, but for rounding
-    return bool(np.abs(column.astype(dtype).astype(np.float64) - column).max() > ENOUGH * spread)
+    lost = np.abs(column.astype(dtype).astype(np.float64) - column).max()
+    return bool(lost / largest > ENOUGH * spread)
 
 
 def refuse_lost_digits(data: Any, x: Array, t: Array, what: str) -> None:
@@ -102,9 +104,10 @@ def refuse_lost_digits(data: Any, x: Array, t: Array, what: str) -> None:
         for k in range(rows.shape[1]):
             if lost_digits(rows[:, k], after.dtype):
                 place = f", column {k}" if before.ndim > 1 else ""
+                low, high = rows[:, k].min(), rows[:, k].max()
                 raise DataError(
-                    f"{what}, {name}{place}: the numbers, from {rows[:, k].min():g} to {rows[:, k].max():g}, differ by "
-                    f"less than {after.dtype} can tell apart; subtract their mean, scale them, or use a float64 model"
+                    f"{what}, {name}{place}: the numbers, from {low:.12g} to {high:.12g}, differ by less than "
+                    f"{after.dtype} can tell apart; subtract their mean, scale them, or use a float64 model"
                 )
 
 
