@@ -180,15 +180,13 @@ class Run:
 
     def _undecided(self, problem: Problem, doubtful: Comparison | None) -> GradientError:
         assert doubtful is not None
-        kind, cause = (
-            "precision",
-            (
-                "too little precision: the difference quotients do not settle at any step size, as when something is "
-                "computed in float32 or rounded on the way, or the function is rough"
-            ),
-        )
         if doubtful.verdict == "kink":
             kind, cause = "kink", "a kink here and everywhere around: the function is not differentiable"
+        else:
+            kind, cause = "precision", (
+                "too little precision: the difference quotients do not settle at any step size, as when something is "
+                "computed in float32 or rounded on the way, or the function is rough"
+            )
         place = f"{problem.subject}, along a random direction"
         return refusal(
             Diagnosis(doubtful.mode, place, (), doubtful.analytic, doubtful.numerical, kind, cause)

@@ -48,10 +48,6 @@ class Parts:
     validation: Dataset
     test: Dataset
 
-    @property
-    def whole(self) -> str:
-        return f"{self.name}: {self.train.summary().partition(' of ')[2]}"
-
 
 def train(
     source: str,
@@ -210,7 +206,7 @@ def _network(part: Dataset, sizes: list[int], dropout: float) -> nn.Sequential:
         layers += [nn.Linear(features, size), nn.ReLU()]
         layers += [nn.Dropout(dropout)] if dropout else []
         features = size
-    model = nn.Sequential(*layers, nn.Linear(features, len(part.class_names or "1")))
+    model = nn.Sequential(*layers, nn.Linear(features, 1 if part.class_names is None else len(part.class_names)))
     needed, there = model.count_parameters() * BYTES_A_PARAMETER, _memory()
     if needed > there:
         raise UsageError(

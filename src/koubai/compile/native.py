@@ -243,18 +243,6 @@ class NativeEmitter:
     def ge(self, x: Value, z: Value) -> Value:
         return self._compare(">=", x, z)
 
-    def both(self, x: Value, z: Value) -> Value:
-        return Value(self.b.and_(x.ir, z.ir), x.dtype)
-
-    def either(self, x: Value, z: Value) -> Value:
-        return Value(self.b.or_(x.ir, z.ir), x.dtype)
-
-    def differ(self, x: Value, z: Value) -> Value:
-        return Value(self.b.xor(x.ir, z.ir), x.dtype)
-
-    def flipped(self, x: Value) -> Value:
-        return Value(self.b.not_(x.ir), x.dtype)
-
     def select(self, c: Value, x: Value, z: Value) -> Value:
         return Value(self.b.select(c.ir, x.ir, z.ir), x.dtype)
 

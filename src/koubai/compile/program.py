@@ -76,7 +76,8 @@ class Program:
         for slot, offset in self.offsets.items():
             table[slot] = base + offset
         run = _Run(self.plan, table)
-        self.code.call(ctypes.addressof(table), ctypes.cast(run.entry, ctypes.c_void_p))
+        entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
+        self.code.call(ctypes.addressof(table), ctypes.cast(entry, ctypes.c_void_p))
         if run.error is not None:
             raise run.error
         shared = {*self.plan.inputs, *self.constants}
@@ -90,9 +91,9 @@ class _Run:
         self.plan, self.table = plan, table
         self.tuples: dict[Any, Any] = {}
         self.error: BaseException | None = None
-        self.entry = Callback(self._enter)
 
-    def _enter(self, number: int, table: int) -> int:
+    def enter(self, number: int, table: int) -> int:
+        """Compute step `number`; what native code calls. 1 if that failed."""
         try:
             self._compute(self.plan.steps[number])
         except BaseException as error:  # must not cross native code; raised again after the call

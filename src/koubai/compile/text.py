@@ -14,7 +14,7 @@ __all__ = ["TextEmitter"]
 
 SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">",
-    "ge": ">=", "both": "&", "either": "|", "differ": "^",
+    "ge": ">=",
 }  # fmt: skip
 
 
