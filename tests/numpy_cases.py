@@ -332,4 +332,20 @@ smooth("unique-all", lambda np, x: np.unique(np.concatenate([x, x]), True, True,
 discrete("zeros_like", lambda np, x: (np.zeros_like(x), np.ones_like(x), np.full_like(x, 2.0)), A)
 discrete("questions", lambda np, x: (np.shape(x), np.ndim(x), np.size(x), np.size(x, 1), np.iscomplexobj(x)), A)
 discrete("bincount-counts", lambda np, x: np.bincount(x), np.array([0, 2, 2]))
-discrete("setdiff1d", lambda np, x: (np.setdiff1d(x, x[:2]), np.union1d(x, x), np.intersect1d(x, x)), V)
+for name in ["setdiff1d", "setxor1d", "union1d", "intersect1d"]:
+    smooth(name, lambda np, x, name=name: getattr(np, name)(x, x[1:3] if name != "union1d" else [9.0]), V)
+smooth("intersect1d-places", lambda np, x: np.intersect1d(x, x[2:], return_indices=True)[0], V)
+smooth("histogram-weights", lambda np, w: np.histogram([0.0, 0.3, 0.5, 0.7, 1.0, 2.0], 3, (0, 1), weights=w)[0],
+       distinct(6))  # fmt: skip
+smooth("histogram-density", lambda np, w: np.histogram([0.1, 0.3, 0.5], [0.0, 0.2, 1.0], density=True, weights=w)[0],
+       distinct(3, low=0.5))  # fmt: skip
+for label, options in (("", {}), ("-weights", {"w": [1.0, 2.0, 0.5, 1.0, 3.0]}), ("-covariance", {"cov": True})):
+    smooth(f"polyfit{label}", lambda np, x, y, options=options: np.polyfit(x, y, 2, **options), V, V**2 + V[::-1])
+smooth("polyfit-columns", lambda np, y: np.polyfit(V, y, 1, cov="unscaled"), distinct(5, 2))
+smooth("polydiv", lambda np, p, q: np.polydiv(p, q), V, A[0])
+smooth("polydiv-short", lambda np, p, q: np.polydiv(q, p), V, A[0])
+smooth("poly", lambda np, x: np.poly(x), V)
+smooth("poly-matrix", lambda np, x: np.poly(x), distinct(3, 3))
+smooth("roots", lambda np, p: np.sort(np.abs(np.roots(p))), np.array([1.0, -6.0, 11.0, -5.0]))
+discrete("piecewise-integers", lambda np, x: np.piecewise(x, [x > 1], [np.sign, 3.5]), np.arange(4))
+discrete("nanmax-integers", lambda np, x: (np.nanmax(x, axis=0), np.nanmin(x)), np.arange(6).reshape(2, 3))

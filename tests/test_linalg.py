@@ -368,3 +368,15 @@ def test_refusals(call: Any, error: Any, says: str, make: Any) -> None:
 def test_all_of_numpys_names_are_there() -> None:
     assert set(np.linalg.__all__) <= set(kl.__all__)
     assert set(np.fft.__all__) <= set(kn.fft.__all__)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+@pytest.mark.parametrize("order", [1, 2, np.inf, "nuc", "fro"])
+def test_the_norm_of_no_elements_is_zero(shape: tuple[int, int], order: Any) -> None:
+    assert kb.numpy.linalg.norm(kb.tensor(np.zeros(shape)), order).numpy() == 0
+    assert kb.numpy.linalg.norm(kb.tensor(np.zeros(0)), np.inf).numpy() == 0
+
+
+def test_linalg_outer_takes_vectors_only() -> None:
+    with pytest.raises(ShapeError, match="two vectors"):
+        kb.numpy.linalg.outer(kb.tensor(np.ones((2, 2))), kb.tensor(np.ones(2)))

@@ -14,6 +14,7 @@ from koubai.tensor.numpy.join import *
 from koubai.tensor.numpy.names import *
 from koubai.tensor.numpy.order import *
 from koubai.tensor.numpy.padding import *
+from koubai.tensor.numpy.polynomials import *
 from koubai.tensor.numpy.products import *
 from koubai.tensor.numpy.reduce import *
 from koubai.tensor.numpy.shape import *

@@ -15,13 +15,12 @@ from koubai.ops import shape as s
 from koubai.tensor.numpy.arguments import arrayed, axes, concrete, constants, kind_of, like_numpy, one_axis, operand
 from koubai.tensor.numpy.index import take
 from koubai.tensor.numpy.join import concatenate, stack
-from koubai.tensor.numpy.products import convolve, matmul
+from koubai.tensor.numpy.products import matmul
 from koubai.tensor.numpy.reduce import average
-from koubai.tensor.numpy.shape import atleast_1d, atleast_2d, cast, ravel
+from koubai.tensor.numpy.shape import atleast_2d, cast, ravel
 
 __all__ = [
-    "bincount", "corrcoef", "cov", "diff", "ediff1d", "gradient", "interp", "polyadd", "polyder", "polyint", "polymul",
-    "polysub", "polyval", "trapezoid", "trapz",
+    "bincount", "corrcoef", "cov", "diff", "ediff1d", "gradient", "histogram", "interp", "trapezoid", "trapz",
 ]  # fmt: skip
 
 
@@ -150,62 +149,25 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     return i.scatter(s.astype(weights, dtype=np.dtype(float)), places, pattern=(i.Slot(0),), shape=(length,))
 
 
-# Polynomials, the highest power first.
-
-
 @like_numpy
-def polyval(p: Any, x: Any) -> Any:
-    """The polynomial with coefficients p at x, by Horner's scheme. As `numpy.polyval`."""
-    p, x = arrayed(p), operand(x)
-    y = 0.0 * x
-    for k in range(p.shape[0]):
-        y = y * x + p[k]
-    return y
-
-
-def _sum_of(a1: Any, a2: Any, sign: float) -> Any:
-    a, b = atleast_1d(arrayed(a1), arrayed(a2))
-    n = max(a.shape[0], b.shape[0])
-    a, b = (s.pad(x, width=((n - x.shape[0], 0),)) for x in (a, b))
-    return a + b if sign > 0 else a - b
-
-
-@like_numpy
-def polyadd(a1: Any, a2: Any) -> Any:
-    """The coefficients of a sum of polynomials. As `numpy.polyadd`."""
-    return _sum_of(a1, a2, 1)
-
-
-@like_numpy
-def polysub(a1: Any, a2: Any) -> Any:
-    """The coefficients of a difference of polynomials. As `numpy.polysub`."""
-    return _sum_of(a1, a2, -1)
-
-
-@like_numpy
-def polymul(a1: Any, a2: Any) -> Any:
-    """The coefficients of a product of polynomials. As `numpy.polymul`."""
-    return convolve(*atleast_1d(arrayed(a1), arrayed(a2)))
-
-
-@like_numpy
-def polyder(p: Any, m: int = 1) -> Any:
-    """The coefficients of the m-th derivative. As `numpy.polyder`."""
-    p = arrayed(p)
-    for _ in range(m):
-        p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
-    return p
-
-
-@like_numpy
-def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    """The coefficients of the m-th antiderivative, with constants k. As `numpy.polyint`."""
-    p = arrayed(p)
-    constants = np.zeros(m) if k is None else k
-    for j in range(m):
-        c = constants if m == 1 and np.ndim(concrete("polyint", constants)) == 0 else constants[j]
-        p = concatenate([p / np.arange(p.shape[0], 0, -1), s.reshape(arrayed(c), shape=(1,))])
-    return p
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """How many elements fall into each bin, or the sum of their weights, which receive gradients, and the bins'
+    edges. As `numpy.histogram`."""
+    kind = kind_of((a, bins, weights))
+    a, bins = concrete("histogram", a), concrete("histogram", bins)
+    if not isinstance(weights, Node):
+        return constants(np.histogram(a, bins, range, density, weights), kind)
+    values = np.ravel(a)
+    if weights.shape != np.shape(a):
+        raise ShapeError(f"histogram: expected weights of shape {np.shape(a)}, got {tuple(weights.shape)}")
+    edges = np.histogram_bin_edges(values, bins, range)
+    n = edges.size - 1
+    places = np.where(values == edges[-1], n - 1, np.searchsorted(edges, values, side="right") - 1)
+    inside = np.nonzero((values >= edges[0]) & (values <= edges[-1]))[0]
+    y = i.scatter(take(ravel(weights), inside), places[inside], pattern=(i.Slot(0),), shape=(n,))
+    if density:
+        y = y / np.diff(edges) / r.sum(y, axis=(0,), keepdims=False)
+    return y, constants(edges, kind)
 
 
 # Covariance and correlation.

@@ -13,7 +13,7 @@ from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.ops import shape as s
 from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, on_values, one_axis, operand, refuse
-from koubai.tensor.numpy.shape import ravel
+from koubai.tensor.numpy.shape import cast, ravel
 
 __all__ = [
     "argwhere", "choose", "compress", "extract", "flatnonzero", "getitem", "nonzero", "pattern_of", "piecewise", "take",
@@ -169,11 +169,12 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     for mask, function in zip(masks, funclist):
         places = np.nonzero(mask)
         if mask.ndim == 0:
-            y = e.where(mask, function(x, *args, **kw) if callable(function) else function, y)
+            picked = arrayed(function(x, *args, **kw) if callable(function) else function)
+            y = e.where(mask, cast(picked, x.dtype), y)
         elif places[0].size:
             picked = function(getitem(x, mask), *args, **kw) if callable(function) else function
             slots = tuple(map(i.Slot, range(x.ndim)))
-            picked = s.broadcast_to(arrayed(picked), shape=(places[0].size,))
+            picked = s.broadcast_to(cast(arrayed(picked), x.dtype), shape=(places[0].size,))
             y = e.where(mask, i.scatter(picked, *places, pattern=slots, shape=tuple(x.shape)), y)
     return y
 

@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.linalg import LinAlgError
 
-from koubai.errors import UsageError
+from koubai.errors import ShapeError, UsageError
 from koubai.graph import value_of
 from koubai.ops import elementwise as e
 from koubai.ops import linalg as lin
@@ -62,7 +62,7 @@ from koubai.tensor.numpy.decompositions import (
     svdvals,
 )  # fmt: skip
 from koubai.tensor.numpy.norms import matrix_norm, norm, vector_norm
-from koubai.tensor.numpy.products import matmul, outer, tensordot, vecdot
+from koubai.tensor.numpy.products import matmul, tensordot, vecdot
 
 __all__ = [
     "EigResult", "EighResult", "LinAlgError", "QRResult", "SVDResult", "SlogdetResult", "cholesky", "cond", "cross",
@@ -118,6 +118,14 @@ def solve(a: Any, b: Any) -> Any:
         return lin.solve(a, b)
     x = lin.solve(a, s.reshape(b, shape=(b.shape[0], 1)))
     return s.reshape(x, shape=tuple(x.shape[:-1]))
+
+
+def outer(x1: Any, x2: Any, /) -> Any:
+    """Every product of an element of one vector with one of the other. As `numpy.linalg.outer`."""
+    x1, x2 = arrayed(x1), arrayed(x2)
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ShapeError(f"outer: expected two vectors, got shapes {tuple(x1.shape)} and {tuple(x2.shape)}")
+    return products.outer(x1, x2)
 
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:

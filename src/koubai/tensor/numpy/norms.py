@@ -90,7 +90,7 @@ def _of_vectors(x: Any, ord: Any, axis: Axes, keepdims: bool) -> Any:
         raise UsageError(f"norm: expected a number as the order of a vector norm, got {ord!r}")
     how = {"axis": axis, "keepdims": keepdims}
     if ord == np.inf:
-        return r.max(e.absolute(x), **how)
+        return _largest(e.absolute(x), axis, keepdims)
     if ord == -np.inf:
         return r.min(e.absolute(x), **how)
     if ord == 0:
@@ -98,6 +98,13 @@ def _of_vectors(x: Any, ord: Any, axis: Axes, keepdims: bool) -> Any:
     if ord == 1:
         return r.sum(e.absolute(x), **how)
     return p_norm(x, ord=ord if ord == 2 else float(ord), **how)
+
+
+def _largest(sizes: Any, axis: Axes, keepdims: bool) -> Any:
+    """The largest of sizes, which are not negative, so that of none it is 0."""
+    if 0 in (sizes.shape[k] for k in axis):
+        return r.sum(sizes, axis=axis, keepdims=keepdims)
+    return r.max(sizes, axis=axis, keepdims=keepdims)
 
 
 def _real(x: Any) -> Any:
@@ -126,7 +133,7 @@ def _of_matrices(x: Any, ord: Any, axis: Axes, keepdims: bool) -> Any:
 def _of_sums(x: Any, ord: float, inner: int, outer: int) -> Any:
     """The largest (or for negative orders the smallest) along one axis of the sums along the other."""
     sums = r.sum(e.absolute(x), axis=(inner,), keepdims=True)
-    extremum = r.max if ord > 0 else r.min
+    extremum = _largest if ord > 0 else r.min
     return extremum(sums, axis=tuple(sorted((inner, outer))), keepdims=False)
 
 
@@ -137,4 +144,4 @@ def _of_singular_values(x: Any, ord: Any, axis: Axes) -> Any:
     last = (sizes.ndim - 1,)
     if ord == "nuc":
         return r.sum(sizes, axis=last, keepdims=False)
-    return (r.max if ord == 2 else r.min)(sizes, axis=last, keepdims=False)
+    return (_largest if ord == 2 else r.min)(sizes, axis=last, keepdims=False)

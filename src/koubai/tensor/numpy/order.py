@@ -11,14 +11,32 @@ from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.ops import reduce as r
 from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, axes, concrete, constants, like_numpy, one_axis, refuse
+from koubai.tensor.numpy.arguments import arrayed, axes, concrete, constants, kind_of, like_numpy, one_axis, refuse
 from koubai.tensor.numpy.index import take, take_along_axis
+from koubai.tensor.numpy.join import concatenate
 from koubai.tensor.numpy.reduce import known_places
-from koubai.tensor.numpy.shape import expand_dims
+from koubai.tensor.numpy.shape import expand_dims, ravel
 
 __all__ = [
-    "argsort", "median", "nanmedian", "nanpercentile", "nanquantile", "partition", "percentile", "quantile",
-    "searchsorted", "sort", "sort_complex", "unique", "unique_all", "unique_counts", "unique_inverse",
+    "argsort",
+    "intersect1d",
+    "median",
+    "nanmedian",
+    "nanpercentile",
+    "nanquantile",
+    "partition",
+    "percentile",
+    "quantile",
+    "searchsorted",
+    "setdiff1d",
+    "setxor1d",
+    "sort",
+    "sort_complex",
+    "union1d",
+    "unique",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
     "unique_values",
 ]  # fmt: skip
 
@@ -128,6 +146,38 @@ def unique_inverse(x: Any) -> Any:
 def unique_values(x: Any) -> Any:
     """The distinct elements. As `numpy.unique_values`."""
     return unique(x, equal_nan=False)
+
+
+# Sets. Which elements stay depends on values; those that stay carry their gradient.
+
+
+@like_numpy
+def union1d(ar1: Any, ar2: Any) -> Any:
+    """The distinct elements of both arrays in order. As `numpy.union1d`."""
+    return unique(concatenate([ravel(ar1), ravel(ar2)]))
+
+
+@like_numpy
+def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
+    """The distinct elements that are in both arrays; the gradient goes to the first. As `numpy.intersect1d`."""
+    a, b = ravel(ar1), concrete("intersect1d", ar2)
+    _, first, second = np.intersect1d(concrete("intersect1d", a), b, assume_unique, True)
+    y = take(a, first)
+    return (y, *constants([first, second], kind_of((ar1, ar2)))) if return_indices else y
+
+
+@like_numpy
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """The distinct elements of the first array that the second has not. As `numpy.setdiff1d`."""
+    a = ravel(ar1) if assume_unique else unique(ar1)
+    others = concrete("setdiff1d", ar2)
+    return take(a, np.nonzero(~np.isin(concrete("setdiff1d", a), others))[0])
+
+
+@like_numpy
+def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """The distinct elements that are in one of the arrays only. As `numpy.setxor1d`."""
+    return sort(concatenate([setdiff1d(ar1, ar2, assume_unique), setdiff1d(ar2, ar1, assume_unique)]))
 
 
 # Quantiles. Hyndman and Fan (1996): between the sorted elements at a position that depends on q and n.

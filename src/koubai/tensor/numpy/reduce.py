@@ -313,6 +313,8 @@ def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: f
 def _nan_extremum(op: Any, worst: float, a: Any, axis: Any, keepdims: bool) -> Any:
     a, known = known_places(a)
     over, keepdims = axes("nanmax" if worst < 0 else "nanmin", axis, a.ndim), builtins.bool(keepdims)
+    if a.dtype.kind in "biu":
+        return op(a, axis=over, keepdims=keepdims)
     y = op(e.where(known, a, worst), axis=over, keepdims=keepdims)
     return e.where(r.any(known, axis=over, keepdims=keepdims), y, np.nan)
 

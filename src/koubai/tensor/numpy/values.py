@@ -12,12 +12,12 @@ from koubai.tensor.numpy.arguments import arrayed, holds_node, on_values
 
 __all__ = [
     "allclose", "argpartition", "array2string", "array_equal", "array_equiv", "array_repr", "array_str",
-    "bitwise_count", "can_cast", "copyto", "diag_indices_from", "digitize", "fill_diagonal", "gcd", "histogram",
-    "histogram2d", "histogram_bin_edges", "histogramdd", "intersect1d", "isclose", "iscomplex", "iscomplexobj", "isin",
+    "bitwise_count", "can_cast", "copyto", "diag_indices_from", "digitize", "fill_diagonal", "gcd",
+    "histogram2d", "histogram_bin_edges", "histogramdd", "isclose", "iscomplex", "iscomplexobj", "isin",
     "isneginf", "isposinf", "isreal", "isrealobj", "isscalar", "lcm", "lexsort", "may_share_memory",
     "min_scalar_type", "ndim", "nextafter", "packbits", "place", "put", "putmask", "ravel_multi_index",
-    "result_type", "save", "savetxt", "setdiff1d", "setxor1d", "shape", "shares_memory", "size",
-    "spacing", "tril_indices_from", "triu_indices_from", "union1d", "unpackbits", "unravel_index",
+    "result_type", "save", "savetxt", "shape", "shares_memory", "size",
+    "spacing", "tril_indices_from", "triu_indices_from", "unpackbits", "unravel_index",
 ]  # fmt: skip
 
 allclose = on_values("allclose", np.allclose)
@@ -30,11 +30,9 @@ array_str = on_values("array_str", np.array_str)
 bitwise_count = on_values("bitwise_count", np.bitwise_count)
 digitize = on_values("digitize", np.digitize)
 gcd = on_values("gcd", np.gcd)
-histogram = on_values("histogram", np.histogram)
 histogram2d = on_values("histogram2d", np.histogram2d)
 histogram_bin_edges = on_values("histogram_bin_edges", np.histogram_bin_edges)
 histogramdd = on_values("histogramdd", np.histogramdd)
-intersect1d = on_values("intersect1d", np.intersect1d)
 isclose = on_values("isclose", np.isclose)
 isin = on_values("isin", np.isin)
 isneginf = on_values("isneginf", np.isneginf)
@@ -46,10 +44,7 @@ packbits = on_values("packbits", np.packbits)
 ravel_multi_index = on_values("ravel_multi_index", np.ravel_multi_index)
 save = on_values("save", np.save)
 savetxt = on_values("savetxt", np.savetxt)
-setdiff1d = on_values("setdiff1d", np.setdiff1d)
-setxor1d = on_values("setxor1d", np.setxor1d)
 spacing = on_values("spacing", np.spacing)
-union1d = on_values("union1d", np.union1d)
 unpackbits = on_values("unpackbits", np.unpackbits)
 unravel_index = on_values("unravel_index", np.unravel_index)
 iscomplex = on_values("iscomplex", np.iscomplex)
