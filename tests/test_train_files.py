@@ -109,8 +109,9 @@ def test_saving_refuses(tmp_path):
         kb.save(nn.Linear(2, 1), tmp_path / "m", {"x": object()})
     with pytest.raises(kb.UsageError, match=r"expected a kb.nn.Module"):
         kb.save({"w": X}, tmp_path / "m")
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as caught:
         kb.save(nn.Linear(2, 1), tmp_path / "nowhere" / "m")
+    assert caught.value.filename == str(tmp_path / "nowhere" / "m")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -133,3 +135,16 @@ def test_two_metrics_of_one_name_are_both_kept():
 def test_accuracy_of_labels_that_the_model_does_not_have():
     with pytest.raises(kb.errors.LabelError, match="label 9"):
         kb.evaluate(net(), (X, LABELS + 8), "accuracy")
+
+
+@pytest.mark.parametrize("columns", [40, 50, 65, 80, 100])
+def test_the_progress_line_is_not_cut_off(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    kb.fit(net(), (X, LABELS), loss="cross_entropy", epochs=200, validation_data=(X, LABELS), metrics="accuracy")
+    lines = re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err))
+    last = [line for line in lines if "epoch" in line][-1]
+    assert "epoch 200/200" in last
+    assert re.search(r"val_accuracy \S", last)
+    assert "…" not in last
+    assert ("loss" in last, "examples/s" in last) == (columns >= 48, columns >= 88)

@@ -19,18 +19,27 @@ def write_atomically(path: Any, content: bytes | str) -> None:
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     neighbour = path.parent / f".{path.name}.{secrets.token_hex(6)}.part"
-    # Not tempfile: the result should have the permissions that the user's umask gives new files.
-    handle = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with open(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(neighbour, data)
         os.replace(neighbour, path)
+    except OSError as error:
+        neighbour.unlink(missing_ok=True)
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None  # with the name that the user knows
     except BaseException:
         neighbour.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _write(path: Path, data: bytes) -> None:
+    # Not tempfile: the result should have the permissions that the user's umask gives new files.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with open(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -92,7 +92,7 @@ def fit(
         Before the first step, compare backpropagation with numerical differentiation on 50 parameters of this
         network, in float64, and refuse to train where they differ.
     progress : bool, optional
-        On stderr. None: at a terminal only.
+        On stderr. None: at a terminal only. How much is shown depends on the terminal's width.
     clip : float or callable, optional
         The largest norm of all gradients together; or a function from a dict of gradients to one.
     accumulate : int
@@ -114,6 +114,13 @@ def fit(
         Before the first step, if data or arguments cannot be right.
     TrainingError
         If the loss stops being finite, with epoch and step; the model keeps its best weights so far.
+
+    Notes
+    -----
+    Interpreted steps take their matrix products from NumPy, whose BLAS may divide each among threads: its last
+    bits depend on how many there are, and on a busy machine small products become slower with more. Set
+    ``OPENBLAS_NUM_THREADS=1`` (``MKL_NUM_THREADS`` with MKL) before Python starts for the same bits everywhere;
+    the command ``koubai train`` does.
 
     Examples
     --------

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["progress_callbacks"]
 
+# Columns of a terminal from which on there is room; numbers that do not fit would be cut off.
+ROOM_FOR_TWO, ROOM_FOR_TIME, ROOM_FOR_BAR, ROOM_FOR_RATE = 48, 60, 74, 88
+
 
 def progress_callbacks(progress: bool | None) -> list[Callback]:
     """None shows progress at a terminal and is quiet in a pipe; True always shows it; False never."""
@@ -58,12 +61,14 @@ class Bar(Callback):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns: list[Any] = [
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=14),
-            TextColumn("{task.fields[text]}"),
-        ]
-        self.bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), refresh_per_second=8)
+        console = Console(stderr=True)
+        columns: list[Any] = [TextColumn("{task.description}"), TextColumn("{task.fields[text]}")]
+        if console.width >= ROOM_FOR_BAR:
+            columns.insert(1, BarColumn(bar_width=14))
+        if console.width >= ROOM_FOR_TIME:
+            columns.append(TimeRemainingColumn())
+        self.width = console.width
+        self.bar = Progress(*columns, console=console, refresh_per_second=8)
         self.task = self.bar.add_task("", total=run.epochs * run.steps, text="")
         self.began, self.text = perf_counter(), ""
         self.bar.start()
@@ -75,7 +80,7 @@ class Bar(Callback):
         self._show(run)
 
     def on_epoch_end(self, run: Training) -> None:
-        self.text = few_numbers(run.logs)
+        self.text = self._numbers(run)
         self._show(run)
 
     def on_train_end(self, run: Training) -> None:
@@ -83,10 +88,16 @@ class Bar(Callback):
             self.bar.stop()
 
     def _show(self, run: Training) -> None:
-        rate = run.examples_seen / max(perf_counter() - self.began, 1e-9)
+        text = self.text or self._numbers(run)
+        if self.width >= ROOM_FOR_RATE:
+            text += f"  {short(run.examples_seen / max(perf_counter() - self.began, 1e-9))} examples/s"
         self.bar.update(
             self.task,
             completed=(run.epoch - 1) * run.steps + run.steps_done,
             description=f"epoch {run.epoch}/{run.epochs}",
-            text=f"{self.text or few_numbers(run.logs)}  {short(rate)} examples/s",
+            text=text,
         )
+
+    def _numbers(self, run: Training) -> str:
+        text = few_numbers(run.logs)
+        return text if self.width >= ROOM_FOR_TWO else text.rpartition("  ")[2]
