@@ -404,3 +404,32 @@ def test_a_check_of_nothing_is_refused():
         kb.check_grads(lambda: 1.0)
     with pytest.raises(kb.UsageError, match="whole number"):
         kb.check_grads(lambda x: x, 1.0, order=1.5)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e160, 1e250, 1e300])
+def test_a_fault_is_found_whatever_the_size_of_the_values(size):
+    half = kb.Op(
+        "half_square", lambda x: x * x, lambda x: x, kb.Words("", "", "", ""), vjp=(lambda g, y, x: g * x,)
+    )
+    x = np.linspace(0.5, 1.5, 6)
+    with pytest.raises(kb.GradientError, match="2 times too small"):
+        kb.check_grads(lambda x: size * half(x), x, modes=("rev",))
+    assert kb.check_grads(lambda x: size * (x * x), x).max_error < 1e-9
+
+
+@pytest.mark.parametrize("excess", [1e-4, 1e-5])
+def test_a_small_fault_is_found_in_its_op_and_told_from_none(excess):
+    near = kb.Op(
+        "near", lambda x: x * x, lambda x: x, kb.Words("", "", "", ""), vjp=(lambda g, y, x: g * x * (2 + 2 * excess),)
+    )
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    with pytest.raises(kb.GradientError, match=rf"op near .*(?s:.*)is {1 + excess:.8g} times too large"):
+        kb.check_grads(near, x, modes=("rev",))
+
+
+def test_numerical_grad_wants_a_number():
+    for wrong in (None, "a"):
+        with pytest.raises(kb.DTypeError, match="return a number"):
+            kb.numerical_grad(lambda x, wrong=wrong: wrong, 1.0)
+    with pytest.raises(kb.UsageError, match="argnums: expected"):
+        kb.numerical_grad(lambda x: x, 1.0, argnums="a")

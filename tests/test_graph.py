@@ -299,3 +299,9 @@ def test_an_op_keeps_its_identity_when_copied():
 
     assert pickle.loads(pickle.dumps(e.add)) is e.add
     assert copy.deepcopy(e.add) is e.add
+
+
+def test_verify_wants_tensors():
+    for wrong in (np.ones(2), None, [1.0]):
+        with pytest.raises(kb.VerifyError, match="expected a tensor"):
+            kb.verify(wrong)

@@ -183,12 +183,17 @@ def _constant_factor(e: Evidence) -> Verdict | None:
     if abs(ratio) > 1.0:
         return (
             "factor",
-            f"a factor missing in a backward: the gradient is {ratio:.4g} times too small everywhere",
+            f"a factor missing in a backward: the gradient is {_shown(ratio)} times too small everywhere",
         )
     return (
         "factor",
-        f"a factor too many in a backward: the gradient is {1 / ratio:.4g} times too large everywhere",
+        f"a factor too many in a backward: the gradient is {_shown(1 / ratio)} times too large everywhere",
     )
+
+
+def _shown(ratio: float) -> str:
+    """A factor in as many digits as tell it from one."""
+    return f"{ratio:.4g}" if abs(ratio - 1.0) > 1e-3 else f"{ratio:.8g}"
 
 
 def _factor(e: Evidence) -> Verdict | None:

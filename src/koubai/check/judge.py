@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.check.numerical import as_vector
+from koubai.check.numerical import as_vector, length
 from koubai.check.problem import Problem
 from koubai.check.slope import Slope
 
@@ -60,7 +60,7 @@ def compare(
     scale = max(abs(analytic), abs(numerical), typical)
     allowed = tolerance.atol + tolerance.rtol * scale
     faint = 1e-9 * max(1.0, size)
-    sharp = error <= max(allowed, faint)
+    sharp = error <= max(allowed, faint) < np.inf
     floor = 1e-3 * max(1.0, size) if difference <= 10.0 * error else 1e-300
     relative = difference / max(scale, floor)
     if not np.isfinite(analytic):
@@ -92,10 +92,10 @@ def compare_along(
     found = []
     if gradients is not None:
         g = as_vector(gradients)
-        typical = float(np.linalg.norm(g[moving]) * np.linalg.norm(u) / np.sqrt(max(moving.sum(), 1)))
+        typical = length(g[moving]) * length(u) / np.sqrt(max(moving.sum(), 1))
         found.append(compare("reverse", float(g[moving] @ u[moving]), slope, typical, size, tolerance))
     if forward:
         t, w = as_vector(problem.forward(directions)), as_vector(weights)
-        typical = max(typical, float(np.linalg.norm(t) * np.linalg.norm(w) / np.sqrt(max(t.size, 1))))
+        typical = max(typical, length(t) * length(w) / np.sqrt(max(t.size, 1)))
         found.append(compare("forward", float(w @ t), slope, typical, size, tolerance))
     return found

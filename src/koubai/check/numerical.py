@@ -12,9 +12,10 @@ from koubai.check.slope import slope_of
 from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.graph import Node, constant
 from koubai.tensor import Tensor
+from koubai.tensor.transforms.binding import argument_numbers
 from koubai.tensor.trees import flatten
 
-__all__ = ["as_vector", "double", "numerical_grad"]
+__all__ = ["as_vector", "double", "length", "numerical_grad"]
 
 LARGEST_STEP = 2.0**-7
 
@@ -56,8 +57,7 @@ def numerical_grad(f: Callable[..., Any], *xs: Any, argnums: int | Sequence[int]
     >>> kb.numerical_grad(lambda p: p["a"] * p["b"], {"a": 10.0, "b": 20.0})["a"].round(9)
     np.float64(20.0)
     """
-    single = isinstance(argnums, (int, np.integer))
-    numbers = [int(argnums)] if isinstance(argnums, (int, np.integer)) else [int(n) for n in argnums]
+    numbers, single = argument_numbers(argnums)
     found = tuple(_gradient(f, list(xs), n) for n in numbers)
     return found[0] if single else found
 
@@ -97,6 +97,8 @@ def _moved_value(f: Callable[[Any], Any], x: Any, index: tuple[int, ...], unit: 
 
 def _one_number(y: Any) -> Any:
     y = np.asarray(y.value if isinstance(y, Node) else y)
+    if y.dtype.kind not in "biufc":
+        raise DTypeError("numerical_grad: expected the function to return a number, got something else")
     if y.size != 1:
         raise ShapeError(
             f"numerical_grad: the output has shape {y.shape}, expected one element; reduce it (sum, mean)"
@@ -116,6 +118,20 @@ def double(name: str, n: int, x: Any) -> Any:
             f"{name}: argument {n} has dtype {value.dtype}, which has no gradient; pass floating-point numbers"
         )
     return value.astype(np.complex128 if value.dtype.kind == "c" else np.float64)[()]
+
+
+def length(vector: Any) -> float:
+    """The Euclidean norm of a vector, also where the squares are too large or too small for float64.
+
+    Examples
+    --------
+    >>> bool(np.isclose(length(np.array([3e200, 4e200])), 5e200))
+    True
+    """
+    largest = float(np.max(np.abs(vector), initial=0.0))
+    if not 0.0 < largest < np.inf:
+        return largest
+    return largest * float(np.linalg.norm(vector / largest))
 
 
 def as_vector(arrays: Sequence[Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.check.numerical import as_vector, double
+from koubai.check.numerical import as_vector, double, length
 from koubai.check.slope import Slope, slope_of
 from koubai.errors import GradientError, UsageError
 from koubai.graph import Node, constant
@@ -118,7 +118,7 @@ class Problem:
 
     def size(self, directions: Arrays) -> float:
         """The size of the outputs, per size of the arguments that move."""
-        return float(np.linalg.norm(as_vector(self.outputs))) * LARGEST_STEP / self._step(directions)
+        return length(as_vector(self.outputs)) * LARGEST_STEP / self._step(directions)
 
     def _step(self, directions: Arrays) -> float:
         moving = [np.max(np.abs(u), initial=0.0) / _scale(x) for x, u in zip(self.leaves, directions)]

@@ -24,7 +24,9 @@ def verify(outputs: Any) -> None:
     is one, has that type; only floating-point and complex nodes (or tuples of such) require a gradient;
     the node of an op with several outputs is used only by ``output``.
     """
-    nodes = [outputs] if isinstance(outputs, Node) else list(outputs)
+    nodes = [outputs] if isinstance(outputs, Node) else outputs
+    if not isinstance(nodes, (tuple, list)) or not all(isinstance(node, Node) for node in nodes):
+        raise VerifyError("verify: expected a tensor or a list of tensors; plain arrays have no graph")
     for node in topological(nodes):
         _verify_node(node)
 
