@@ -380,3 +380,19 @@ def test_the_norm_of_no_elements_is_zero(shape: tuple[int, int], order: Any) -> 
 def test_linalg_outer_takes_vectors_only() -> None:
     with pytest.raises(ShapeError, match="two vectors"):
         kb.numpy.linalg.outer(kb.tensor(np.ones((2, 2))), kb.tensor(np.ones(2)))
+
+
+def test_a_singular_matrix_in_a_stack_leaves_the_others_their_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = np.random.default_rng(0).normal(size=(4, 3, 3))
+    stack[1] = np.outer([1.0, 2.0, 3.0], [1.0, 0.0, 1.0])
+    stack[2] = 0.0
+    decomposed = []
+    original = np.linalg.svd
+    monkeypatch.setattr(np.linalg, "svd", lambda x, *args: decomposed.append(len(x)) or original(x, *args))
+    f = lambda x: (kb.numpy.linalg.det(x) ** 2 + kb.numpy.linalg.det(x)).sum()
+    found, second = kb.grad(f)(stack), kb.hvp(f, stack, np.ones((4, 3, 3)))
+    assert decomposed
+    assert max(decomposed) == 2
+    for k, x in enumerate(stack):
+        np.testing.assert_allclose(found[k], kb.grad(f)(x), atol=1e-12)
+        np.testing.assert_allclose(second[k], kb.hvp(f, x, np.ones((3, 3))), atol=1e-12)

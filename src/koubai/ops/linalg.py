@@ -6,6 +6,7 @@ differentiation" (2008), section 2, with conjugates for complex matrices; source
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -141,15 +142,25 @@ det = register(Op(
 ))  # fmt: skip
 
 
-def _inverse_if_good(x: Any) -> Any:
-    """The inverse where it is known to nearly full precision, otherwise None (of a stack, all or nothing)."""
-    try:
-        with np.errstate(all="ignore"):
-            inverse = np.linalg.inv(x)
-            condition = np.abs(x).sum(-1).max(-1, initial=0) * np.abs(inverse).sum(-1).max(-1, initial=0)
-    except np.linalg.LinAlgError:
-        return None
-    return inverse if np.all(condition < np.finfo(x.real.dtype).eps ** -0.25) else None
+def _split_by_condition(easy: Callable[..., Any], hard: Callable[..., Any], x: Any, *others: Any) -> Any:
+    """``easy(inverse, x, *others)`` for the matrices of a stack whose inverse is known to nearly full precision,
+    ``hard(x, *others)`` for the rest."""
+    with np.errstate(all="ignore"):
+        regular = np.linalg.det(x) != 0
+        try:
+            inverse = np.linalg.inv(np.where(regular[..., None, None], x, np.eye(x.shape[-1], dtype=x.dtype)))
+        except np.linalg.LinAlgError:
+            return hard(x, *others)
+        condition = np.abs(x).sum(-1).max(-1, initial=0) * np.abs(inverse).sum(-1).max(-1, initial=0)
+    good = regular & (condition < np.finfo(x.real.dtype).eps ** -0.25)
+    if np.all(good):
+        return easy(inverse, x, *others)
+    if not np.any(good):
+        return hard(x, *others)
+    y = np.empty(x.shape, np.result_type(x, *others))
+    y[good] = easy(inverse[good], x[good], *(other[good] for other in others))
+    y[~good] = hard(x[~good], *(other[~good] for other in others))
+    return y
 
 
 def _products_without(s: Any) -> tuple[Any, Any]:
@@ -170,20 +181,30 @@ def _turned(u: Any, vh: Any) -> tuple[Any, Any, Any]:
 
 
 def _adjugate(x: Any) -> Any:
-    inverse = _inverse_if_good(x)
-    if inverse is not None:
-        return np.linalg.det(x)[..., None, None] * inverse
+    return _split_by_condition(_regular_adjugate, _singular_adjugate, x)
+
+
+def _regular_adjugate(inverse: Any, x: Any) -> Any:
+    return np.linalg.det(x)[..., None, None] * inverse
+
+
+def _singular_adjugate(x: Any) -> Any:
     u, s, vh = np.linalg.svd(x)
     phase, v, uh = _turned(u, vh)
     return phase * (v * _products_without(s)[0][..., None, :]) @ uh
 
 
 def _adjugate_slope(x: Any, t: Any) -> Any:
-    inverse = _inverse_if_good(x)
-    if inverse is not None:
-        turned = inverse @ t
-        size = np.trace(turned, axis1=-2, axis2=-1)[..., None, None]
-        return np.linalg.det(x)[..., None, None] * (size * inverse - turned @ inverse)
+    return _split_by_condition(_regular_slope, _singular_slope, *np.broadcast_arrays(x, t))
+
+
+def _regular_slope(inverse: Any, x: Any, t: Any) -> Any:
+    turned = inverse @ t
+    size = np.trace(turned, axis1=-2, axis2=-1)[..., None, None]
+    return np.linalg.det(x)[..., None, None] * (size * inverse - turned @ inverse)
+
+
+def _singular_slope(x: Any, t: Any) -> Any:
     u, s, vh = np.linalg.svd(x)
     phase, v, uh = _turned(u, vh)
     change = uh @ t @ v

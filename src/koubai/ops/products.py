@@ -69,6 +69,8 @@ def _einsum(a: Any, b: Any, *, subscripts: str) -> Any:
         return np.einsum(subscripts, a, b)
     a = np.transpose(a, plan.a)
     b = np.transpose(b, plan.b)
+    if summed == a.ndim == b.ndim:  # a product of vectors, which NumPy does faster than one of matrices
+        return np.dot(a.reshape(-1), b.reshape(-1))
     stack = a.shape[:shared]
     kept = a.shape[shared : shared + len(plan.left)], b.shape[shared + summed :]
     if not summed:
