@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -174,3 +176,22 @@ def test_simplify_shrinks_a_gradient() -> None:
     assert len(topological(fewer)) < len(topological(outputs))
     w = np.random.default_rng(0).normal(size=(3, 3))
     np.testing.assert_allclose(Program(inputs, fewer)(w)[0], kb.grad(loss)(w), rtol=1e-13)
+
+
+def test_a_call_leaves_nothing_to_the_garbage_collector():
+    class Held(np.ndarray):
+        """An array that can be watched."""
+
+    f = kb.compile(lambda x: knp.sum(knp.sort(x)))
+    x = np.arange(4.0).view(Held)
+    seen = weakref.ref(x)
+    f(np.arange(4.0))
+    gc.collect()
+    gc.disable()
+    try:
+        f(x)
+        del x
+        assert seen() is None
+        assert not [o for o in gc.get_objects() if type(o).__name__ == "_Run"]
+    finally:
+        gc.enable()

@@ -77,7 +77,8 @@ class Program:
             table[slot] = base + offset
         run = _Run(self.plan, table)
         entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
-        self.code.call(ctypes.addressof(table), ctypes.cast(entry, ctypes.c_void_p))
+        # And not ctypes.cast, which makes its argument refer to itself.
+        self.code.call(ctypes.addressof(table), ctypes.c_void_p.from_buffer(entry))
         if run.error is not None:
             raise run.error
         shared = {*self.plan.inputs, *self.constants}
