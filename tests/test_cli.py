@@ -338,6 +338,11 @@ def test_nothing_is_there_before_the_training_is_over(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_package_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "koubai", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"koubai, version {kb.__version__}\n"
+
+
 def fail_within(folder):
     with results(folder) as part:
         (part / "a").write_text("2")

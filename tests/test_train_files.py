@@ -104,6 +104,13 @@ def test_models_of_own_classes_need_the_model(tmp_path, make):
         kb.load(path, nn.Linear(4, 3))
 
 
+def test_equal_models_are_equal_files(tmp_path):
+    for name in "abcdef":
+        kb.save(nn.Sequential(nn.Linear(2, 3), nn.Tanh()), tmp_path / name, {"columns": ["温度", "x"]})
+    assert len({(tmp_path / name).read_bytes() for name in "abcdef"}) == 1
+    assert kb.train.read_info(tmp_path / "a") == {"columns": ["温度", "x"]}
+
+
 def test_saving_refuses(tmp_path):
     with pytest.raises(kb.UsageError, match="JSON"):
         kb.save(nn.Linear(2, 1), tmp_path / "m", {"x": object()})

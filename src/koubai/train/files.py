@@ -72,7 +72,18 @@ def save(model: Module, path: Any, info: dict[str, Any] | None = None) -> None:
         content = to_bytes(arrays, metadata)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UnsupportedError(f"save: the weights cannot be written as safetensors: {error}") from None
-    write_atomically(path, content)
+    write_atomically(path, _in_order(content))
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with its metadata sorted: safetensors leaves their order to chance, and equal models should be
+    equal files."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def load(path: Any, model: Module | None = None) -> Module:
