@@ -433,3 +433,18 @@ def test_numerical_grad_wants_a_number():
             kb.numerical_grad(lambda x, wrong=wrong: wrong, 1.0)
     with pytest.raises(kb.UsageError, match="argnums: expected"):
         kb.numerical_grad(lambda x: x, 1.0, argnums="a")
+
+
+def test_a_fault_of_forward_mode_is_not_called_one_of_backward():
+    op = kb.Op(
+        "half", lambda x: x**2, lambda x: x, WORDS, vjp=(lambda g, y, x: 2 * g * x,), jvp=(lambda t, y, x: t * x,)
+    )
+    with pytest.raises(kb.GradientError, match="a factor missing in a rule of forward mode"):
+        kb.check_grads(op, np.array([0.5, 1.5]))
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_factor_that_happens_to_be_the_length_is_no_missing_sum(n):
+    op = kb.Op("short", lambda x: n * x, lambda x: x, WORDS, vjp=(lambda g, y, x: g,))
+    with pytest.raises(kb.GradientError, match=f"a factor missing in a backward: the gradient is {n} times too small"):
+        kb.check_grads(op, np.linspace(1.0, 2.0, n), modes=("rev",))

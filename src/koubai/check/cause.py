@@ -168,7 +168,9 @@ def _constant_factor(e: Evidence) -> Verdict | None:
         return None
     if abs(ratio + 1.0) < CLOSE:
         return "sign", "the sign is turned: a minus is missing, or one too many"
-    lengths = {n for y in e.problem.outputs for n in np.shape(y)[:1] if n > 1}
+    # An argument of the output's shape has the batch's axis itself: there is nothing to sum.
+    outputs = [np.shape(y) for y in e.problem.outputs if np.shape(y) != np.shape(e.value)]
+    lengths = {n for shape in outputs for n in shape[:1] if n > 1}
     for n in sorted(lengths):
         if abs(ratio / n - 1.0) < CLOSE and not (n == 2 and np.size(e.value) == 1 and not np.ndim(e.value)):
             return "batch", (
@@ -183,12 +185,16 @@ def _constant_factor(e: Evidence) -> Verdict | None:
     if abs(ratio) > 1.0:
         return (
             "factor",
-            f"a factor missing in a backward: the gradient is {_shown(ratio)} times too small everywhere",
+            f"a factor missing in {_rule(e)}: the gradient is {_shown(ratio)} times too small everywhere",
         )
     return (
         "factor",
-        f"a factor too many in a backward: the gradient is {_shown(1 / ratio)} times too large everywhere",
+        f"a factor too many in {_rule(e)}: the gradient is {_shown(1 / ratio)} times too large everywhere",
     )
+
+
+def _rule(e: Evidence) -> str:
+    return "a backward" if e.mode == "reverse" else "a rule of forward mode"
 
 
 def _shown(ratio: float) -> str:
@@ -204,9 +210,9 @@ def _factor(e: Evidence) -> Verdict | None:
     a, n = e.analytic.reshape(shape), e.numerical.reshape(shape)
     for name, factor in _candidates(e, shape):
         if _same(a * factor, n):
-            return "factor", f"a factor missing in a backward: multiply by {name}, element by element"
+            return "factor", f"a factor missing in {_rule(e)}: multiply by {name}, element by element"
         if np.all(factor) and _same(a / factor, n):
-            return "factor", f"a factor too many in a backward: leave out {name}"
+            return "factor", f"a factor too many in {_rule(e)}: leave out {name}"
     return None
 
 
