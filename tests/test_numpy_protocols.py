@@ -372,3 +372,10 @@ def test_a_dtype_that_numpy_has_no_loop_for_is_refused() -> None:
             call()
     with pytest.raises(kb.UnsupportedError, match="one axis"):
         np.hypot.reduce(kb.tensor(np.ones((2, 2))), axis=None)
+
+
+def test_scipys_special_functions_find_koubais() -> None:
+    scipy_special = pytest.importorskip("scipy.special")
+    x = wanted(A)
+    assert_tensor(scipy_special.erf(x), kb.special.erf(A))
+    assert_tensor(scipy_special.xlogy(x, A), kb.special.xlogy(A, A))

@@ -38,6 +38,11 @@ class NumpyProtocols(Node):
             function = getattr(knp, name, None)
             if function is not None:
                 return function(*inputs, **options)
+            if not options and not hasattr(np, name):
+                from koubai.tensor import special  # which is written with this module's classes
+
+                if name in special.__all__:
+                    return getattr(special, name)(*inputs)
         elif method == "reduce" and name in REDUCE:
             return getattr(knp, REDUCE[name])(*inputs, **{"axis": 0, **options})
         elif method == "accumulate" and name in ACCUMULATE:
