@@ -148,3 +148,19 @@ def test_the_progress_line_is_not_cut_off(columns, monkeypatch, capsys):
     assert re.search(r"val_accuracy \S", last)
     assert "…" not in last
     assert ("loss" in last, "examples/s" in last) == (columns >= 48, columns >= 88)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: nn.Dropout("a"), "expected a probability"),
+        (lambda: net().load_state_dict(3), "expected a dict from names to arrays"),
+        (
+            lambda: kb.optim.Adam().update({"a": X}, kb.optim.SGD(momentum=0.9).init({"a": X}), {"a": X}),
+            "of another optimizer",
+        ),
+    ],
+)
+def test_arguments_of_another_kind(wrong, words):
+    with pytest.raises(kb.errors.KoubaiError, match=words):
+        wrong()

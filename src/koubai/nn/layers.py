@@ -140,7 +140,7 @@ class Dropout(Module):
     steps: Any
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0.0 <= p <= 1.0:
+        if not isinstance(p, (int, float, np.number)) or not 0.0 <= p <= 1.0:
             raise UsageError(f"Dropout: expected a probability from 0 to 1, got {p!r}")
         self.p = float(p)
         self.steps = Buffer(np.int64(0), persistent=False)

@@ -14,6 +14,8 @@ __all__ = ["loaded", "matching", "refuse_container"]
 
 def loaded(members: dict[str, Any], state: Mapping[str, Any], strict: bool) -> tuple[list[str], list[str]]:
     """Give members the values of `state`, after all has been checked; see `Module.load_state_dict`."""
+    if not isinstance(state, Mapping):
+        raise UsageError(f"load_state_dict: expected a dict from names to arrays, got {type(state).__name__}")
     missing = [name for name in members if name not in state]
     unexpected = [name for name in state if name not in members]
     if strict and (missing or unexpected):

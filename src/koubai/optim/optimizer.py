@@ -282,7 +282,13 @@ class Optimizer(Stepping):
             g = _fitting(who, name, g, p)
             h = SimpleNamespace(**self.options_of(name))
             h.lr = self._rate(h.lr, state["step"], state.get("plateau"))
-            leaves[name], slots[name] = self._moved(p, g, slots[name], h)
+            try:
+                leaves[name], slots[name] = self._moved(p, g, slots[name], h)
+            except KeyError as error:
+                raise UsageError(
+                    f"{who}: the state of {name!r} lacks {error}, so it is of another optimizer or of other options; "
+                    f"make it with init(params)"
+                ) from None
         return rebuilt(params, leaves), {**state, "step": state["step"] + 1, "slots": slots}
 
     def _moved(self, p: Any, g: Any, slot: dict[str, Any], h: SimpleNamespace) -> tuple[Any, dict[str, Any]]:
