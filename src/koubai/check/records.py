@@ -296,33 +296,35 @@ def check_tracing(op: Op, sample: Sample) -> None:
 
 
 def _check_traced_gradient(outputs: list[Any], wrt: list[Any], feeds: dict[Any, Any]) -> None:
-    rng = np.random.default_rng(0)
     gs = [placeholder(Type(y.shape, y.dtype), Tensor) for y in outputs]
-    weights = random_direction(rng, evaluate(outputs, feeds))
-    found = [g for g in reverse_mode(outputs, gs, wrt, record=True) if isinstance(g, Node)]
-    verify(found)
-    leaves = {x: constant(v, Tensor, requires_grad=x.requires_grad) for x, v in feeds.items()}
-    again = _replayed(outputs, leaves)
-    eager = [g for g in reverse_mode(again, weights, [leaves[x] for x in wrt], record=False) if g is not None]
-    if len(found) == len(eager):
-        _same("traced gradient", tuple(evaluate(found, {**feeds, **dict(zip(gs, weights))})), tuple(eager))
+    weights = random_direction(np.random.default_rng(0), evaluate(outputs, feeds))
+    again, leaves = _replayed(outputs, feeds)
+    traced = reverse_mode(outputs, gs, wrt, record=True)
+    eager = reverse_mode(again, weights, [leaves[x] for x in wrt], record=False)
+    _same_derivatives("traced gradient", traced, eager, {**feeds, **dict(zip(gs, weights))})
 
 
 def _check_traced_change(outputs: list[Any], wrt: list[Any], feeds: dict[Any, Any]) -> None:
     ts = [placeholder(Type(x.shape, x.dtype), Tensor) for x in wrt]
     directions = random_direction(np.random.default_rng(0), [feeds[x] for x in wrt])
-    found = [t for t in forward_mode(outputs, wrt, ts, record=True) if isinstance(t, Node)]
-    verify(found)
+    again, leaves = _replayed(outputs, feeds)
+    traced = forward_mode(outputs, wrt, ts, record=True)
+    eager = forward_mode(again, [leaves[x] for x in wrt], directions, record=False)
+    _same_derivatives("traced change", traced, eager, {**feeds, **dict(zip(ts, directions))})
+
+
+def _same_derivatives(what: str, traced: list[Any], eager: list[Any], feeds: dict[Any, Any]) -> None:
+    verify([g for g in traced if isinstance(g, Node)])
+    if [g is None for g in traced] != [g is None for g in eager]:
+        raise GradientError(f"{what}: not the same inputs receive one when traced and at once")
+    found = [evaluate([g], feeds)[0] if isinstance(g, Node) else g for g in traced if g is not None]
+    _same(what, tuple(found), tuple(g for g in eager if g is not None))
+
+
+def _replayed(outputs: list[Any], feeds: dict[Any, Any]) -> tuple[list[Any], dict[Any, Any]]:
+    """The same graph on leaves that hold values, and these leaves."""
     leaves = {x: constant(v, Tensor, requires_grad=x.requires_grad) for x, v in feeds.items()}
-    eager = forward_mode(_replayed(outputs, leaves), [leaves[x] for x in wrt], directions, record=False)
-    eager = [t for t in eager if t is not None]
-    if len(found) == len(eager):
-        _same("traced change", tuple(evaluate(found, {**feeds, **dict(zip(ts, directions))})), tuple(eager))
-
-
-def _replayed(outputs: list[Any], leaves: dict[Any, Any]) -> list[Any]:
-    """The same graph on leaves that hold values."""
-    return evaluate(outputs, leaves)
+    return evaluate(outputs, leaves), leaves
 
 
 CHECKS: dict[str, Callable[[Op, Sample], None]] = {
