@@ -70,3 +70,20 @@ def test_running_product_of_many_elements_has_a_gradient_as_cheap_as_itself() ->
     slopes = kb.grad(lambda x: knp.cumprod(x).sum())(x)
     np.testing.assert_allclose(slopes, np.cumsum(y[::-1])[::-1] / x, rtol=1e-10)
     assert kb.hvp(knp.prod, x, np.ones(x.size)).shape == x.shape
+
+
+@pytest.mark.parametrize("n", [1, 64, 65, 4097])
+def test_any_number_of_arrays_is_joined(n: int) -> None:
+    x = np.arange(float(n))
+    weights = np.linspace(-1, 1, 2 * n).reshape(n, 2)
+
+    def f(x: Any) -> Any:
+        return knp.sum(weights * knp.stack([knp.stack([v, v * v]) for v in x]))
+
+    np.testing.assert_allclose(kb.grad(f)(x), weights[:, 0] + 2 * x * weights[:, 1], rtol=1e-13)
+
+
+def test_the_odd_one_among_many_is_named() -> None:
+    x = kb.tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(kb.ShapeError, match="array 150"):
+        knp.concatenate([x] * 150 + [np.ones((1, 2))])

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from koubai.graph import Node, topological, value_of
-from koubai.ops.define import shape_of
-from koubai.ops.shape import concatenate, reshape, stacked, stop_gradient
+from koubai.ops.shape import stack, stacked, stop_gradient
 from koubai.ops.structure import outputs_of
 
 __all__ = ["batched"]
@@ -56,9 +55,5 @@ def _apply(node: Node, size: int, on: Sequence[bool], inputs: list[Any]) -> Any:
         return op.batch(op, size, on, *inputs, **node.params)
     rows = [op(*(x[i] if b else x for x, b in zip(inputs, on)), **node.params) for i in range(size)]
     if isinstance(node.type, tuple):
-        return tuple(_stack(column) for column in zip(*map(outputs_of, rows)))
-    return _stack(rows)
-
-
-def _stack(rows: Sequence[Any]) -> Any:
-    return concatenate(*(reshape(row, shape=(1, *shape_of(row))) for row in rows), axis=0)
+        return tuple(stack(column) for column in zip(*map(outputs_of, rows)))
+    return stack(rows)

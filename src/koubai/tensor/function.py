@@ -14,7 +14,7 @@ from koubai.errors import DTypeError, GradientShapeError, TracingError, Unsuppor
 from koubai.graph import Node, Op, Type, Words, constant, type_of, value_of, variadic
 from koubai.ops.define import shape_of
 from koubai.ops.index import getitem
-from koubai.ops.shape import concatenate, reshape
+from koubai.ops.shape import stack
 from koubai.ops.structure import outputs_of
 from koubai.tensor.tensor import Tensor
 
@@ -177,7 +177,7 @@ class Call:
             )
         )
         rows = [_called(self.layer, example) for example in examples]
-        return tuple(map(_stack, zip(*rows))) if isinstance(rows[0], tuple) else _stack(rows)
+        return tuple(map(stack, zip(*rows))) if isinstance(rows[0], tuple) else stack(rows)
 
     def _vjp(self, i: int, g: Any, y: Any, *xs: Any) -> Any:
         gs = g if isinstance(g, tuple) else (g,)
@@ -309,7 +309,3 @@ def _example(of: Type) -> Any:
     if of.dtype.kind == "c":
         value = value + 1j * rng.uniform(0.25, 0.75, of.shape)
     return np.asarray(value, of.dtype)[()]
-
-
-def _stack(rows: Sequence[Any]) -> Any:
-    return concatenate(*(reshape(row, shape=(1, *shape_of(row))) for row in rows), axis=0)

@@ -64,7 +64,7 @@ def joined(x: Any) -> Any:
             raise ShapeError(
                 f"array: expected nested lists of one shape, got {shape} and {shape_of(part)} (element {k})"
             )
-    return s.concatenate(*(s.reshape(part, shape=(1, *shape)) for part in parts), axis=0)
+    return s.stack(parts)
 
 
 def holds_node(x: Any) -> bool:

@@ -40,7 +40,7 @@ def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = 
         parts = [cast(x, dtype) for x in parts]
     if parts[0].ndim == 0:
         raise ShapeError("concatenate: numbers (0-d arrays) have no axis to join along; use stack")
-    return s.concatenate(*parts, axis=one_axis("concatenate", axis, parts[0].ndim))
+    return s.join(parts, one_axis("concatenate", axis, parts[0].ndim))
 
 
 concat = concatenate
