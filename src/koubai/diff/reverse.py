@@ -60,7 +60,10 @@ def gradients(outputs: Sequence[Node], cotangents: Sequence[Any]) -> dict[Node, 
                 _add_to_slot(found, x, params["index"], message)
                 continue
             value = values[i]
-            if not (type(message) is type(value) is np.float64):
+            kind = type(message)
+            if kind is not type(value) or (
+                kind is not np.float64 and (message.shape != value.shape or message.dtype is not value.dtype)
+            ):
                 message = received(message, value, node, i)
             before = found.get(x)
             if before is None:
