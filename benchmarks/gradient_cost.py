@@ -52,6 +52,7 @@ def cases() -> dict[str, tuple[Callable[..., Any], np.ndarray]]:
         "solve and log-determinant": (
             lambda a: knp.linalg.slogdet(spd + a)[1] + knp.sum(knp.linalg.solve(spd + a, square)), 0.01 * spd,
         ),
+        "cholesky": (lambda a: knp.sum(knp.log(knp.diagonal(knp.linalg.cholesky(spd + a)))), 0.01 * spd),
         "fourier": (lambda x: knp.sum(knp.abs(knp.fft.rfft(x)) ** 2), tall),
         "sort": (lambda x: knp.sum(knp.sort(x) * np.arange(x.size)), tall),
     }  # fmt: skip

@@ -379,3 +379,16 @@ def test_scipys_special_functions_find_koubais() -> None:
     x = wanted(A)
     assert_tensor(scipy_special.erf(x), kb.special.erf(A))
     assert_tensor(scipy_special.xlogy(x, A), kb.special.xlogy(A, A))
+
+
+def test_writing_in_place_through_numpy_is_refused() -> None:
+    t = kb.tensor([1.0, 2.0])
+    with pytest.raises(kb.UnsupportedError, match="put_along_axis"):
+        np.put_along_axis(t, np.array([0]), 5.0, 0)
+
+
+def test_numpys_refusals_belong_to_the_family() -> None:
+    with pytest.raises(kb.UsageError, match=r"max\(float64\[0\]\)"):
+        knp.max(kb.tensor(np.zeros(0)))
+    with pytest.raises(kb.IndexingError):
+        kb.tensor([1.0])[np.array([3])]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from koubai.errors import DTypeError, KoubaiError, UnsupportedError
+from koubai.errors import DTypeError, IndexingError, KoubaiError, UnsupportedError, UsageError
 from koubai.graph.node import Node, constant, next_number
 from koubai.graph.types import type_of
 
@@ -134,7 +134,9 @@ def explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: Ex
         return error
     given = ", ".join(map(str, types))
     message = f"{op.name}({given}): {error}"
-    for family in (np.linalg.LinAlgError, IndexError, ValueError):
+    if isinstance(error, np.linalg.LinAlgError):
+        return np.linalg.LinAlgError(message)
+    for family, ours in ((IndexError, IndexingError), (ValueError, UsageError)):
         if isinstance(error, family):
-            return family(message)
+            return ours(message)
     return UnsupportedError(message)

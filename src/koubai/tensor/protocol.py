@@ -102,6 +102,8 @@ def _table() -> dict[Any, Any]:
             function, original = getattr(ours, name), getattr(theirs, name, None)
             if callable(function) and callable(original) and function is not original:
                 table[original] = function
+    # NumPy's writes in place, koubai's returns a new tensor: as a statement it would silently do nothing.
+    del table[np.put_along_axis]
     return table
 
 
