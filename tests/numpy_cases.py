@@ -301,7 +301,7 @@ smooth("unique", lambda np, x: np.unique(np.concatenate([x, x[:2] * 1.0])), V)
 # Without a gradient.
 
 for name in [
-    "ceil", "floor", "rint", "trunc", "fix", "isnan", "isinf", "isfinite", "signbit", "round", "around",
+    "ceil", "floor", "rint", "trunc", "isnan", "isinf", "isfinite", "signbit", "round", "around",
     "isreal", "iscomplex", "isposinf", "isneginf", "logical_not", "count_nonzero", "argmax", "argmin", "any",
     "all", "argsort", "nonzero", "argwhere", "flatnonzero", "spacing", "nanargmax", "nanargmin",
 ]:  # fmt: skip

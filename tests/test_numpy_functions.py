@@ -87,3 +87,21 @@ def test_the_odd_one_among_many_is_named() -> None:
     x = kb.tensor(np.ones(2), requires_grad=True)
     with pytest.raises(kb.ShapeError, match="array 150"):
         knp.concatenate([x] * 150 + [np.ones((1, 2))])
+
+
+def test_fix_of_a_tensor_is_trunc() -> None:
+    x = np.array([2.7, -2.7, 0.0])
+    np.testing.assert_array_equal(knp.fix(kb.tensor(x)), np.trunc(x))
+
+
+@pytest.mark.parametrize("x", [[1.0, np.nan, 3.0, 2.0, 3.0], [-128, 127, 0], [True, False, True]])
+def test_descending_order_keeps_nans_at_the_end(x: Any) -> None:
+    x = np.array(x, np.int8 if isinstance(x[0], int) and not isinstance(x[0], bool) else None)
+    t = kb.tensor(x)
+    ordered = knp.sort(t, descending=True).numpy()
+    known = ~np.isnan(x)
+    np.testing.assert_array_equal(ordered[: known.sum()], np.sort(x[known])[::-1])
+    places = knp.argsort(t, descending=True, stable=True).numpy()
+    np.testing.assert_array_equal(x[places], ordered)
+    if x.dtype.kind == "f":
+        np.testing.assert_array_equal(places, [2, 4, 3, 0, 1])

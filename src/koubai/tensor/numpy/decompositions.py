@@ -23,6 +23,9 @@ __all__ = [
     "svdvals",
 ]  # fmt: skip
 
+# Whether NumPy's eig gives complex results for every real matrix.
+ALWAYS_COMPLEX = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
+
 
 class EigResult(NamedTuple):
     """What `eig` returns."""
@@ -92,13 +95,14 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Any:
 def eig(a: Any) -> EigResult:
     """Eigenvalues and eigenvectors of square matrices. As `numpy.linalg.eig`.
 
-    They are real where all eigenvalues of real matrices are; under tracing, where that is not known, they are
-    complex. See the head of `koubai.numpy.linalg` for the vectors' phases. Rule: Giles (2008), section 3.1.
+    They are complex from NumPy 2.5 on. With an older NumPy they are real where all eigenvalues of real matrices
+    are, except under tracing, where that is not known. See the head of `koubai.numpy.linalg` for the vectors'
+    phases. Rule: Giles (2008), section 3.1.
     """
     x = matrix("eig", a)
     w, v = outputs_of(d.eig(x))
     known = value_of(w)
-    if x.dtype.kind == "c" or known is None or np.any(known.imag):
+    if ALWAYS_COMPLEX or x.dtype.kind == "c" or known is None or np.any(known.imag):
         return EigResult(w, v)
     return EigResult(e.real(w), e.real(v))
 

@@ -58,18 +58,28 @@ def _stable(name: str, kind: Any, order: Any, stable: Any) -> bool:
 
 
 @like_numpy
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The positions that sort an axis; no gradient. As `numpy.argsort`."""
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None,
+            descending: Any = None) -> Any:  # fmt: skip
+    """The positions that sort an axis; no gradient. As `numpy.argsort` (`descending` as from NumPy 2.5 on)."""
     a, axis = _line("argsort", a, axis)
-    return i.argsort(a, axis=axis, stable=_stable("argsort", kind, order, stable))
+    return i.argsort(_key(a, descending), axis=axis, stable=_stable("argsort", kind, order, stable))
 
 
 @like_numpy
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The elements of an axis in ascending order; each takes its gradient along, equal ones in an order that only
-    ``stable=True`` or ``kind="stable"`` fixes. As `numpy.sort`."""
+def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None,
+         descending: Any = None) -> Any:  # fmt: skip
+    """The elements of an axis in order; each takes its gradient along, equal ones in an order that only
+    ``stable=True`` or ``kind="stable"`` fixes. As `numpy.sort` (`descending` as from NumPy 2.5 on)."""
     a, axis = _line("sort", a, axis)
-    return take_along_axis(a, i.argsort(a, axis=axis, stable=_stable("sort", kind, order, stable)), axis)
+    places = i.argsort(_key(a, descending), axis=axis, stable=_stable("sort", kind, order, stable))
+    return take_along_axis(a, places, axis)
+
+
+def _key(a: Any, descending: Any) -> Any:
+    """What ascends as `a` should be ordered: turned round for descending order, so that NaNs stay at the end."""
+    if not descending:
+        return a
+    return e.negative(a) if a.dtype.kind in "fc" else e.invert(a)  # the inverted bits of the least integer exist
 
 
 @like_numpy
