@@ -66,7 +66,8 @@ def dtype_by_example(name: str, forward: Callable[..., Any], examples: Sequence[
     """The dtype that NumPy gives the result, asked on arrays with one element."""
     try:
         with np.errstate(all="ignore"):
-            return np.asarray(forward(*examples)).dtype
+            dtype: np.dtype[Any] = np.asarray(forward(*examples)).dtype
+            return dtype
     except TypeError as error:
         dtypes = ", ".join(str(np.asarray(x).dtype) for x in examples)
         raise DTypeError(f"{name}: not defined for {dtypes}: {error}") from None

@@ -25,14 +25,14 @@ def _forward(x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
         return np.sqrt(_sum_of_squares(x, axis, keepdims))
     size = np.abs(x)
     with np.errstate(divide="ignore"):
-        return np.sum(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+        return np.add.reduce(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
 
 
 def _sum_of_squares(x: Any, axis: Axes, keepdims: bool) -> Any:
     parts = (x.real, x.imag) if x.dtype.kind == "c" else (x,)
     if len(axis) == x.ndim and not keepdims:
         return sum(np.dot(part.ravel(), part.ravel()) for part in parts)
-    return sum(np.sum(part * part, axis=axis, keepdims=keepdims) for part in parts)
+    return sum(np.add.reduce(part * part, axis=axis, keepdims=keepdims) for part in parts)
 
 
 def _infer(x: Type, *, ord: float, axis: Axes, keepdims: bool) -> Type:
