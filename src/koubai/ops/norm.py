@@ -18,7 +18,7 @@ __all__ = ["norm"]
 Axes = tuple[int, ...]
 
 
-total: Any = np.add.reduce  # NumPy's own types want keepdims to be a literal
+array_sum: Any = np.add.reduce  # NumPy's own types want keepdims to be a literal
 
 
 def _forward(x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
@@ -28,14 +28,14 @@ def _forward(x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
         return np.sqrt(_sum_of_squares(x, axis, keepdims))
     size = np.abs(x)
     with np.errstate(divide="ignore"):
-        return total(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+        return array_sum(size**ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
 
 
 def _sum_of_squares(x: Any, axis: Axes, keepdims: bool) -> Any:
     parts = (x.real, x.imag) if x.dtype.kind == "c" else (x,)
     if len(axis) == x.ndim and not keepdims:
         return sum(np.dot(part.ravel(), part.ravel()) for part in parts)
-    return sum(total(part * part, axis=axis, keepdims=keepdims) for part in parts)
+    return sum(array_sum(part * part, axis=axis, keepdims=keepdims) for part in parts)
 
 
 def _infer(x: Type, *, ord: float, axis: Axes, keepdims: bool) -> Type:
