@@ -40,13 +40,25 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
         if mode in BY_POSITION and kwargs.get("reflect_type", "even") == "odd" and mode in ("reflect", "symmetric"):
             a = _odd(a, axis, int(before), int(after), mode)
         elif mode in BY_POSITION:
-            places = np.pad(np.arange(a.shape[axis]), (int(before), int(after)), mode)
-            a = i.getitem(a, places, pattern=(slice(None),) * axis + (i.Slot(0),))
+            a = _copied(a, axis, int(before), int(after), mode)
         elif mode == "linear_ramp":
             a = _ramp(a, axis, int(before), int(after), _pairs(kwargs.get("end_values", 0), a.ndim)[axis])
         else:
             a = _statistic(a, axis, int(before), int(after), mode, kwargs.get("stat_length"))
     return a
+
+
+def _copied(a: Any, axis: int, before: int, after: int, mode: Any) -> Any:
+    """Elements of the axis copied to both of its ends: only these are looked up, the array itself stays whole."""
+    n = a.shape[axis]
+    places = np.pad(np.arange(n), (before, after), mode)
+    pattern = (slice(None),) * axis + (i.Slot(0),)
+    parts = [a]
+    if before:
+        parts.insert(0, i.getitem(a, places[:before], pattern=pattern))
+    if after:
+        parts.append(i.getitem(a, places[before + n :], pattern=pattern))
+    return s.join(parts, axis)
 
 
 def _pairs(given: Any, ndim: int) -> Pairs:
