@@ -24,6 +24,9 @@ __all__ = ["active", "conform", "gradients", "reverse_mode"]
 def gradients(outputs: Sequence[Node], cotangents: Sequence[Any]) -> dict[Node, Any]:
     """Gradients of every leaf that requires one, as plain arrays; nothing is recorded.
 
+    What `reverse_mode` does with values and all leaves, written out for them: `backward` spends its time in
+    this loop, and asking at each step what to look at would cost as much as the step.
+
     Parameters
     ----------
     outputs : nodes

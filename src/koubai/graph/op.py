@@ -106,10 +106,6 @@ class Op:
     linear : bool
         Whether the op is linear in each input by itself: then it needs no `jvp`, since the change of y is
         the op with the input replaced by its change.
-    broadcasts : bool
-        Whether inputs broadcast against each other, so that gradients must be summed back.
-    elementwise : bool
-        Whether the result at an index depends on the inputs at that index only.
     """
 
     name: str
@@ -123,8 +119,6 @@ class Op:
     samples: Callable[[], Sequence[Sample]] = tuple
     refuses: Callable[[], Sequence[Refusal]] = tuple
     linear: bool = False
-    broadcasts: bool = False
-    elementwise: bool = False
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         """Apply the op: on arrays it computes, on nodes it records too."""

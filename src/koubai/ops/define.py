@@ -150,8 +150,6 @@ def elementwise(
             **{**derived, **fields},
             batch=_elementwise_batch,
             samples=samples,
-            broadcasts=True,
-            elementwise=True,
         )
     )
 

@@ -36,7 +36,7 @@ def _infer(x: Type, *, low: float, high: float, ignore: int | None, what: str, r
 
 
 within = register(Op(
-    "within", _within, _infer, linear=True, elementwise=True,
+    "within", _within, _infer, linear=True,
     vjp=(lambda g, y, x, **params: g,),
     batch=lambda op, size, batched, x, **params: op(x, **params),
     words=Words("y = x, which must lie between two bounds", "dy/dx = 1",

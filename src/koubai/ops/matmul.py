@@ -61,7 +61,7 @@ def _matmul_samples() -> list[Sample]:
 matmul = register(Op(
     "matmul", np.matmul, _matmul_infer,
     vjp=(lambda g, y, a, b: matmul(g, adjoint(b)), lambda g, y, a, b: matmul(adjoint(a), g)),
-    linear=True, batch=_matmul_batch, broadcasts=True, lower=Product(),
+    linear=True, batch=_matmul_batch, lower=Product(),
     words=Words("Y = A B", "dE/dA = G B^T, dE/dB = A^T G",
                 "A matrix product: each factor's gradient is the upstream gradient times the other, transposed.",
                 "行列積。各行列の勾配は、上流の勾配に相手の転置を掛けたもの。"),

@@ -17,7 +17,6 @@ __all__ = ["norm"]
 
 Axes = tuple[int, ...]
 
-
 array_sum: Any = np.add.reduce  # NumPy's own types want keepdims to be a literal
 
 

@@ -208,7 +208,7 @@ def _convolve_samples() -> list[Sample]:
 
 convolve = register(Op(
     "convolve", _convolve, _convolve_infer,
-    vjp=(_convolve_vjp_signal, _convolve_vjp_kernel), linear=True, batch=_convolve_batch, broadcasts=True,
+    vjp=(_convolve_vjp_signal, _convolve_vjp_kernel), linear=True, batch=_convolve_batch,
     words=Words("y_n = sum over m of a_(n-m) v_m", "dE/da = the gradient correlated with v, dE/dv = with a",
                 "A convolution along the last axis; the gradient of each factor is a correlation with the other.",
                 "最後の軸に沿った畳み込み。各因子の勾配は、上流の勾配と相手との相関になる。"),
