@@ -1,0 +1,379 @@
+"""LLVM IR written as text: a few microseconds an instruction, where objects for each would cost more.
+
+Every instruction works on scalars and on vectors alike: a value's type says which.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["Function", "Module", "Value", "element_of", "lanes_of", "vector"]
+
+FLOATS = ("float", "double")
+BITS = {"float": 32, "double": 64}
+
+
+class Value:
+    """An operand: its text (a register or a constant) and its LLVM type."""
+
+    __slots__ = ("text", "type")
+
+    def __init__(self, text: str, type: str) -> None:
+        self.text = text
+        self.type = type
+
+    def __repr__(self) -> str:
+        return f"{self.type} {self.text}"
+
+
+def vector(element: str, lanes: int) -> str:
+    """The type of that many lanes; the element's own type for one.
+
+    Examples
+    --------
+    >>> vector("float", 8), vector("i1", 1)
+    ('<8 x float>', 'i1')
+    """
+    return element if lanes == 1 else f"<{lanes} x {element}>"
+
+
+def element_of(type: str) -> str:
+    """The type of one lane."""
+    return type[type.index("x") + 2 : -1] if type[0] == "<" else type
+
+
+def lanes_of(type: str) -> int:
+    """How many lanes a type has; 1 for a scalar."""
+    return int(type[1 : type.index(" ")]) if type[0] == "<" else 1
+
+
+def number(value: float, element: str) -> str:
+    """A constant of an element type as LLVM writes it; floats as the bits of a double."""
+    if element in FLOATS:
+        if element == "float":
+            value = struct.unpack("f", struct.pack("f", value))[0] if abs(value) < 3.5e38 else value
+        return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+    return str(int(value))
+
+
+class Block:
+    """A basic block: a label and lines, to which can be added until the function is written."""
+
+    __slots__ = ("label", "lines")
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.lines: list[str] = []
+
+
+class Module:
+    """Functions, the external functions that they call, and constant tables."""
+
+    def __init__(self, triple: str | None = None) -> None:
+        self.triple = triple
+        self.functions: dict[str, Function] = {}
+        self.declared: dict[str, str] = {}
+        self.globals: dict[str, str] = {}
+
+    def function(self, name: str, arguments: Sequence[tuple[str, str]], result: str = "void", attributes: str = "") -> Function:
+        """A new function; the arguments as (type with attributes, name)."""
+        made = Function(self, name, arguments, result, attributes)
+        self.functions[name] = made
+        return made
+
+    def table(self, name: str, values: Sequence[float], element: str) -> Value:
+        """The address of an array of constants."""
+        if name not in self.globals:
+            body = ", ".join(f"{element} {number(v, element)}" for v in values)
+            self.globals[name] = f"@{name} = private unnamed_addr constant [{len(values)} x {element}] [{body}], align 64"
+        return Value(f"@{name}", "ptr")
+
+    def text(self) -> str:
+        """The whole module as LLVM IR."""
+        head = [f'target triple = "{self.triple}"'] if self.triple else []
+        bodies = [function.text() for function in self.functions.values()]
+        return "\n".join([*head, *self.globals.values(), *self.declared.values(), *bodies, ""])
+
+
+class Function:
+    """A function under construction; methods emit one instruction each and return its result.
+
+    Attributes
+    ----------
+    arguments : list of Value
+    entry : Block
+        Where addresses and variables are prepared, once a call.
+    block : Block
+        Where instructions go.
+    """
+
+    def __init__(
+        self, module: Module, name: str, arguments: Sequence[tuple[str, str]], result: str, attributes: str
+    ) -> None:
+        self.module, self.name, self.result, self.attributes = module, name, result, attributes
+        self._signature = ", ".join(f"{kind} %{label}" for kind, label in arguments)
+        self.arguments = [Value(f"%{label}", kind.split(" ")[0]) for kind, label in arguments]
+        self._counter = 0
+        self.entry = Block("entry")
+        self.block = Block("body")
+        self._blocks = [self.entry, self.block]
+
+    def text(self) -> str:
+        lines = [f"define {self.result} @{self.name}({self._signature}) {self.attributes} {{"]
+        for block in self._blocks:
+            lines.append(f"{block.label}:")
+            lines += block.lines
+            if block is self.entry:
+                lines.append("  br label %body")
+        return "\n".join([*lines, "}"])
+
+    # Blocks and control flow
+
+    def fresh(self, stem: str = "") -> str:
+        """A name that no other register or block of the function has."""
+        self._counter += 1
+        return f"{stem or 'v'}{self._counter}"
+
+    def new_block(self, stem: str) -> Block:
+        """A block that is not yet reached from anywhere."""
+        return Block(self.fresh(stem))
+
+    def start(self, block: Block) -> None:
+        """Go on in a block, placed after those that there are."""
+        self._blocks.append(block)
+        self.block = block
+
+    @contextmanager
+    def at(self, block: Block) -> Iterator[None]:
+        """Emit into another block for a while (one that has no terminator yet, or the entry)."""
+        before, self.block = self.block, block
+        yield
+        self.block = before
+
+    def line(self, text: str) -> None:
+        """Any instruction without a result."""
+        self.block.lines.append("  " + text)
+
+    def comment(self, text: str) -> None:
+        self.block.lines.append("  ; " + text)
+
+    def jump(self, to: Block) -> None:
+        self.line(f"br label %{to.label}")
+
+    def branch(self, condition: Value, yes: Block, no: Block) -> None:
+        self.line(f"br i1 {condition.text}, label %{yes.label}, label %{no.label}")
+
+    def ret(self, value: Value | None = None) -> None:
+        self.line("ret void" if value is None else f"ret {value}")
+
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """What is emitted inside happens only if the condition (an i1) is true."""
+        yes, after = self.new_block("then"), self.new_block("after")
+        self.branch(condition, yes, after)
+        self.start(yes)
+        yield
+        self.jump(after)
+        self.start(after)
+
+    @contextmanager
+    def loop(self, start: Value | int, stop: Value | int, step: Value | int = 1, unroll: bool = False) -> Iterator[Value]:
+        """Count from start to stop (excluded) in i64, stop being at least start; yields the counter.
+
+        Tested at its head, so it may run zero times. LLVM does not unroll it unless told to.
+        """
+        start, stop, step = (self.integer(x) if isinstance(x, int) else x for x in (start, stop, step))
+        head, body, after = self.new_block("loop"), self.new_block("do"), self.new_block("done")
+        before = self.block
+        self.jump(head)
+        self.start(head)
+        counter = Value(f"%{self.fresh('i')}", "i64")
+        place = len(head.lines)
+        more = self._op(f"icmp slt i64 {counter.text}, {stop.text}", "i1")
+        self.branch(more, body, after)
+        self.start(body)
+        yield counter
+        following = self._op(f"add nsw i64 {counter.text}, {step.text}", "i64")
+        tail = self.block
+        self.jump(head)
+        if not unroll:
+            tail.lines[-1] += ", !llvm.loop !0"
+        incoming = f"[ {start.text}, %{before.label} ], [ {following.text}, %{tail.label} ]"
+        head.lines.insert(place, f"  {counter.text} = phi i64 {incoming}")
+        self.start(after)
+
+    # Values
+
+    def _op(self, instruction: str, type: str) -> Value:
+        self._counter += 1
+        name = f"%v{self._counter}"
+        self.block.lines.append(f"  {name} = {instruction}")
+        return Value(name, type)
+
+    @staticmethod
+    def integer(value: int, type: str = "i64") -> Value:
+        return Value(str(value), type)
+
+    @staticmethod
+    def constant(value: float, type: str) -> Value:
+        """A number of the given type, in every lane of a vector type."""
+        element = element_of(type)
+        text = number(value, element)
+        return Value(text if element == type else f"splat ({element} {text})", type)
+
+    @staticmethod
+    def lanes(values: Sequence[float], element: str) -> Value:
+        """A constant vector with a number for each lane."""
+        body = ", ".join(f"{element} {number(v, element)}" for v in values)
+        return Value(f"<{body}>", vector(element, len(values)))
+
+    @staticmethod
+    def zero(type: str) -> Value:
+        return Value("zeroinitializer" if type[0] == "<" else ("0.0" if type in FLOATS else "0"), type)
+
+    def phi(self, incoming: Sequence[tuple[Value, Block]]) -> Value:
+        pairs = ", ".join(f"[ {v.text}, %{b.label} ]" for v, b in incoming)
+        return self._op(f"phi {incoming[0][0].type} {pairs}", incoming[0][0].type)
+
+    def binary(self, instruction: str, x: Value, z: Value) -> Value:
+        """Any instruction of two operands of one type with a result of that type: ``"fadd"``, ``"shl"``, ..."""
+        return self._op(f"{instruction} {x.type} {x.text}, {z.text}", x.type)
+
+    def add(self, x: Value, z: Value) -> Value:
+        return self.binary("fadd" if element_of(x.type) in FLOATS else "add", x, z)
+
+    def sub(self, x: Value, z: Value) -> Value:
+        return self.binary("fsub" if element_of(x.type) in FLOATS else "sub", x, z)
+
+    def mul(self, x: Value, z: Value) -> Value:
+        return self.binary("fmul" if element_of(x.type) in FLOATS else "mul", x, z)
+
+    def div(self, x: Value, z: Value) -> Value:
+        """Of floating-point numbers."""
+        return self.binary("fdiv", x, z)
+
+    def neg(self, x: Value) -> Value:
+        if element_of(x.type) in FLOATS:
+            return self._op(f"fneg {x.type} {x.text}", x.type)
+        return self.sub(self.zero(x.type), x)
+
+    def fma(self, x: Value, z: Value, y: Value) -> Value:
+        """x z + y, rounded once."""
+        return self.intrinsic("fma", x, z, y)
+
+    def muladd(self, x: Value, z: Value, y: Value) -> Value:
+        """x z + y, rounded once where the processor has that in one instruction, otherwise twice."""
+        return self.intrinsic("fmuladd", x, z, y)
+
+    def compare(self, predicate: str, x: Value, z: Value) -> Value:
+        """``"olt"``, ``"une"``, ... for floats, ``"slt"``, ``"eq"``, ... for integers; bits in as many lanes."""
+        instruction = "fcmp" if element_of(x.type) in FLOATS else "icmp"
+        return self._op(f"{instruction} {predicate} {x.type} {x.text}, {z.text}", vector("i1", lanes_of(x.type)))
+
+    def select(self, condition: Value, x: Value, z: Value) -> Value:
+        return self._op(f"select {condition.type} {condition.text}, {x}, {z}", x.type)
+
+    def convert(self, instruction: str, x: Value, type: str) -> Value:
+        """``"fpext"``, ``"sitofp"``, ``"bitcast"``, ``"zext"``, ... to another type."""
+        return self._op(f"{instruction} {x} to {type}", type)
+
+    def intrinsic(self, name: str, *xs: Value, result: str | None = None) -> Value:
+        """An LLVM intrinsic that is overloaded on its first operand's type: ``"sqrt"``, ``"floor"``, ``"fma"``, ..."""
+        type = xs[0].type
+        element, lanes = element_of(type), lanes_of(type)
+        suffix = f"f{BITS[element]}" if element in FLOATS else element
+        full = f"llvm.{name}.{f'v{lanes}' if lanes > 1 else ''}{suffix}"
+        return self.call(full, result or type, *xs)
+
+    def call(self, name: str, result: str, *xs: Value) -> Value:
+        """Call a function by name; declared if this module does not define it."""
+        module = self.module
+        if name not in module.functions and name not in module.declared:
+            module.declared[name] = f"declare {result} @{name}({', '.join(x.type for x in xs)})"
+        given = ", ".join(map(repr, xs))
+        if result == "void":
+            self.line(f"call void @{name}({given})")
+            return Value("void", "void")
+        return self._op(f"call {result} @{name}({given})", result)
+
+    # Vectors
+
+    def splat(self, x: Value, lanes: int) -> Value:
+        """The same number in every lane."""
+        if lanes == 1:
+            return x
+        type = vector(x.type, lanes)
+        if x.text[0] != "%":
+            return Value(f"splat ({x.type} {x.text})", type)
+        first = self._op(f"insertelement {type} poison, {x}, i64 0", type)
+        mask = f"<{lanes} x i32> zeroinitializer"
+        return self._op(f"shufflevector {type} {first.text}, {type} poison, {mask}", type)
+
+    def extract(self, x: Value, lane: int) -> Value:
+        return self._op(f"extractelement {x}, i64 {lane}", element_of(x.type))
+
+    def insert(self, x: Value, value: Value, lane: int) -> Value:
+        return self._op(f"insertelement {x}, {value}, i64 {lane}", x.type)
+
+    def shuffle(self, x: Value, z: Value, lanes: Sequence[int]) -> Value:
+        """Lanes of x (from 0) and of z (counted on) in a new order."""
+        mask = ", ".join(f"i32 {k}" for k in lanes)
+        return self._op(
+            f"shufflevector {x}, {z}, <{len(lanes)} x i32> <{mask}>", vector(element_of(x.type), len(lanes))
+        )
+
+    # Memory
+
+    def offset(self, pointer: Value, index: Value | int, element: str) -> Value:
+        """The address of an element, counted in elements."""
+        if isinstance(index, int):
+            if index == 0:
+                return pointer
+            index = self.integer(index)
+        return self._op(f"getelementptr inbounds {element}, ptr {pointer.text}, i64 {index.text}", "ptr")
+
+    def load(self, pointer: Value, type: str, align: int | None = None) -> Value:
+        """Aligned to the element unless said otherwise."""
+        return self._op(f"load {type}, ptr {pointer.text}, align {align or _size(type)}", type)
+
+    def store(self, value: Value, pointer: Value, align: int | None = None) -> None:
+        self.line(f"store {value}, ptr {pointer.text}, align {align or _size(value.type)}")
+
+    def masked_load(self, pointer: Value, type: str, mask: Value) -> Value:
+        """Zero in the lanes that the mask (bits) leaves out, which are not read."""
+        name, align = f"llvm.masked.load.{_overload(type)}.p0", _size(type)
+        self.module.declared[name] = f"declare {type} @{name}(ptr, {mask.type}, {type})"
+        return self._op(f"call {type} @{name}(ptr align {align} {pointer.text}, {mask}, {type} zeroinitializer)", type)
+
+    def masked_store(self, value: Value, pointer: Value, mask: Value) -> None:
+        name, align = f"llvm.masked.store.{_overload(value.type)}.p0", _size(value.type)
+        self.module.declared[name] = f"declare void @{name}({value.type}, ptr, {mask.type})"
+        self.line(f"call void @{name}({value}, ptr align {align} {pointer.text}, {mask})")
+
+    @staticmethod
+    def first_lanes(count: int, lanes: int) -> Value:
+        """The mask of the first `count` lanes."""
+        body = ", ".join(f"i1 {'true' if k < count else 'false'}" for k in range(lanes))
+        return Value(f"<{body}>", vector("i1", lanes))
+
+    def variable(self, start: Value) -> Value:
+        """A place on the stack that LLVM turns into a register; read and set by `load` and `store`."""
+        with self.at(self.entry):
+            place = self._op(f"alloca {start.type}", "ptr")
+        self.store(start, place)
+        return place
+
+
+def _size(type: str) -> int:
+    element = element_of(type)
+    if element == "ptr":
+        return 8
+    return BITS[element] // 8 if element in FLOATS else max(1, int(element[1:]) // 8)
+
+
+def _overload(type: str) -> str:
+    element, lanes = element_of(type), lanes_of(type)
+    return f"v{lanes}{f'f{BITS[element]}' if element in FLOATS else element}"

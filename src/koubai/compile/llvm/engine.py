@@ -1,0 +1,76 @@
+"""From LLVM IR to machine code in memory."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+from llvmlite import binding
+
+from koubai.compile.llvm.machine import Machine, host
+
+__all__ = ["Code", "assembly"]
+
+
+class Code:
+    """Machine code in memory.
+
+    Parameters
+    ----------
+    text : str
+        LLVM IR of a module whose functions do the work of vectorizing themselves.
+    """
+
+    def __init__(self, text: str) -> None:
+        machine = _target_machine(host())
+        module = _optimized(text, machine)
+        self._engine = binding.create_mcjit_compiler(module, machine)
+        self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Of a function."""
+        return int(self._engine.get_function_address(name))
+
+    def function(self, name: str, *kinds: Any, result: Any = None) -> Any:
+        """A callable from ctypes; it keeps this code alive only through the caller."""
+        return ctypes.CFUNCTYPE(result, *kinds)(self.address(name))
+
+
+def assembly(text: str, machine: Machine) -> str:
+    """What a processor would be given, as text: for reading and for checking other targets."""
+    target = _target_machine(machine)
+    return str(target.emit_assembly(_optimized(text, target)))
+
+
+# Loops are not touched by LLVM unless marked: the emitters vectorize and unroll by themselves.
+_METADATA = "\n!0 = distinct !{!0, !1, !2}\n!1 = !{!\"llvm.loop.unroll.disable\"}\n!2 = !{!\"llvm.loop.vectorize.enable\", i1 false}\n"
+
+
+def _optimized(text: str, machine: Any) -> Any:
+    module = binding.parse_assembly(text + _METADATA)
+    options = binding.create_pipeline_tuning_options(speed_level=1)
+    options.loop_vectorization = options.slp_vectorization = False
+    options.loop_unrolling = False
+    builder = binding.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+@cache
+def _start() -> None:
+    binding.initialize_all_targets()
+    binding.initialize_all_asmprinters()
+
+
+@cache
+def _start_host() -> None:
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+
+
+def _target_machine(machine: Machine) -> Any:
+    native = machine is host()
+    (_start_host if native else _start)()
+    target = binding.Target.from_triple(machine.triple)
+    return target.create_target_machine(cpu=machine.cpu, features=machine.features, opt=2, jit=native)
