@@ -6,9 +6,8 @@ Every instruction works on scalars and on vectors alike: a value's type says whi
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 __all__ = ["Function", "Module", "Value", "element_of", "lanes_of", "vector"]
 
@@ -78,9 +77,16 @@ class Module:
         self.declared: dict[str, str] = {}
         self.globals: dict[str, str] = {}
 
-    def function(self, name: str, arguments: Sequence[tuple[str, str]], result: str = "void", attributes: str = "") -> Function:
-        """A new function; the arguments as (type with attributes, name)."""
-        made = Function(self, name, arguments, result, attributes)
+    def function(
+        self,
+        name: str,
+        arguments: Sequence[tuple[str, str]],
+        result: str = "void",
+        attributes: str = "",
+        linkage: str = "",
+    ) -> Function:
+        """A new function; the arguments as (type with attributes, name); ``"internal"`` for none but this module."""
+        made = Function(self, name, arguments, result, attributes, linkage)
         self.functions[name] = made
         return made
 
@@ -88,7 +94,9 @@ class Module:
         """The address of an array of constants."""
         if name not in self.globals:
             body = ", ".join(f"{element} {number(v, element)}" for v in values)
-            self.globals[name] = f"@{name} = private unnamed_addr constant [{len(values)} x {element}] [{body}], align 64"
+            self.globals[name] = (
+                f"@{name} = private unnamed_addr constant [{len(values)} x {element}] [{body}], align 64"
+            )
         return Value(f"@{name}", "ptr")
 
     def text(self) -> str:
@@ -111,9 +119,16 @@ class Function:
     """
 
     def __init__(
-        self, module: Module, name: str, arguments: Sequence[tuple[str, str]], result: str, attributes: str
+        self,
+        module: Module,
+        name: str,
+        arguments: Sequence[tuple[str, str]],
+        result: str,
+        attributes: str,
+        linkage: str = "",
     ) -> None:
-        self.module, self.name, self.result, self.attributes = module, name, result, attributes
+        self.module, self.name, self.result = module, name, result
+        self.attributes, self.linkage = attributes, linkage
         self._signature = ", ".join(f"{kind} %{label}" for kind, label in arguments)
         self.arguments = [Value(f"%{label}", kind.split(" ")[0]) for kind, label in arguments]
         self._counter = 0
@@ -122,7 +137,7 @@ class Function:
         self._blocks = [self.entry, self.block]
 
     def text(self) -> str:
-        lines = [f"define {self.result} @{self.name}({self._signature}) {self.attributes} {{"]
+        lines = [f"define {self.linkage} {self.result} @{self.name}({self._signature}) {self.attributes} {{"]
         for block in self._blocks:
             lines.append(f"{block.label}:")
             lines += block.lines
@@ -180,7 +195,9 @@ class Function:
         self.start(after)
 
     @contextmanager
-    def loop(self, start: Value | int, stop: Value | int, step: Value | int = 1, unroll: bool = False) -> Iterator[Value]:
+    def loop(
+        self, start: Value | int, stop: Value | int, step: Value | int = 1, unroll: bool = False
+    ) -> Iterator[Value]:
         """Count from start to stop (excluded) in i64, stop being at least start; yields the counter.
 
         Tested at its head, so it may run zero times. LLVM does not unroll it unless told to.
@@ -204,6 +221,35 @@ class Function:
         incoming = f"[ {start.text}, %{before.label} ], [ {following.text}, %{tail.label} ]"
         head.lines.insert(place, f"  {counter.text} = phi i64 {incoming}")
         self.start(after)
+
+    def fold(
+        self,
+        start: Value | int,
+        stop: Value | int,
+        step: int,
+        values: Sequence[Value],
+        body: Callable[..., list[Value]],
+    ) -> list[Value]:
+        """Count from start to stop (excluded; at least one turn), carrying values in registers from turn to turn.
+
+        ``body(counter, values)`` emits a turn and returns the values for the next one.
+        """
+        start, stop = (self.integer(x) if isinstance(x, int) else x for x in (start, stop))
+        before, turn, after = self.block, self.new_block("turn"), self.new_block("done")
+        self.jump(turn)
+        self.start(turn)
+        carried = [Value(f"%{self.fresh('c')}", x.type) for x in (start, *values)]
+        following = body(carried[0], carried[1:])
+        count = self._op(f"add nsw i64 {carried[0].text}, {step}", "i64")
+        more = self._op(f"icmp slt i64 {count.text}, {stop.text}", "i1")
+        tail = self.block
+        self.line(f"br i1 {more.text}, label %{turn.label}, label %{after.label}, !llvm.loop !0")
+        turn.lines[:0] = [
+            f"  {c.text} = phi {c.type} [ {x.text}, %{before.label} ], [ {y.text}, %{tail.label} ]"
+            for c, x, y in zip(carried, (start, *values), (count, *following))
+        ]
+        self.start(after)
+        return following
 
     # Values
 
