@@ -1,34 +1,33 @@
-"""What a program computes, in which order, and which values get memory of their own.
+"""Which values of a graph get memory of their own, and how they lie there.
 
 A value gets a buffer when it must stand in memory (an output, an operand of a product or a callback, a
 reduction's result) or when recomputing it would cost more than storing it (used twice, or by something
 larger). Everything else is computed inside the loops of what uses it.
+
+Arrays that come from outside or go there lie in C order. Others may lie as it suits the loops: an array
+whose last axis is shorter than a vector has its longest axis innermost instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from koubai.compile.nest import Buffer
 from koubai.graph import Node, Type, topological
-from koubai.ops.lowering import Fold, Place, Scalar, View
+from koubai.ops import shape as s
+from koubai.ops.lowering import Fold, Guard, Place, Product, Scalar, View
+from koubai.ops.structure import bind
 
-__all__ = ["Buffer", "Plan", "make_plan"]
+__all__ = ["Plan", "c_strides", "make_plan", "native"]
 
 DEEPEST = 48  # ops fused into one expression, so that neither Python's stack nor LLVM's time runs out
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Buffer:
-    """A place in memory: number `slot` in the table of pointers that a program is called with."""
-
-    slot: int
-    type: Type
-    name: str
+SHORT = 16  # an axis shorter than the widest vector
+SUPPORTED = {np.dtype(name) for name in "? b h i l q B H I L Q f d".split()}
 
 
 @dataclass(slots=True)
@@ -37,22 +36,28 @@ class Plan:
 
     Attributes
     ----------
-    steps : nodes to compute, in order
-    buffers : node -> Buffer; constants, inputs, outputs and intermediate values
+    steps : nodes to compute or to check, in order
+    buffers : node -> Buffer; inputs, outputs and intermediate values
     constants : slot -> array
-    inputs, outputs : slots
+    inputs : list of Buffer
+    copies : list of (node, Buffer)
+        Outputs that something else computes: an input handed back, one value returned twice.
+    outputs : list of Buffer
     """
 
     steps: list[Any] = field(default_factory=list)
     buffers: dict[Any, Buffer] = field(default_factory=dict)
     arrays: dict[int, tuple[Any, Buffer]] = field(default_factory=dict)
     constants: dict[int, Any] = field(default_factory=dict)
-    inputs: list[int] = field(default_factory=list)
-    outputs: list[int] = field(default_factory=list)
+    inputs: list[Buffer] = field(default_factory=list)
+    copies: list[tuple[Any, Buffer]] = field(default_factory=list)
+    outputs: list[Buffer] = field(default_factory=list)
+    temporaries: list[Buffer] = field(default_factory=list)
     count: int = 0
 
-    def buffer(self, of: Type, name: str) -> Buffer:
-        made = Buffer(self.count, of, name)
+    def buffer(self, of: Type, name: str, order: Sequence[int] | None = None) -> Buffer:
+        """A new buffer; `order` names the axes from the outermost in memory to the innermost."""
+        made = Buffer(self.count, of, name, _strides(of.shape, order or range(len(of.shape))))
         self.count += 1
         return made
 
@@ -64,63 +69,103 @@ class Plan:
             self.arrays[id(array)] = (array, made)  # held, so that its id stays its own
         return self.arrays[id(array)][1]
 
-    @property
-    def temporaries(self) -> list[Buffer]:
-        taken = {*self.inputs, *self.outputs, *self.constants}
-        return [b for b in self.buffers.values() if b.slot not in taken]
-
 
 def native(node: Any) -> Any:
     """How the node is lowered, or None if it runs through a callback."""
-    if node.op is None or isinstance(node.type, tuple):
+    if node.op is None or node.op.lower is None or isinstance(node.type, tuple):
         return None
-    types = [node.type, *(x.type for x in node.inputs if isinstance(x, Node))]
-    arrays = [x.dtype for x in node.inputs if isinstance(x, (np.ndarray, np.generic))]
-    if any(isinstance(t, tuple) or t.dtype.kind == "c" for t in types) or any(d.kind == "c" for d in arrays):
-        return None
-    if any(isinstance(x, complex) for x in node.inputs):
+    given = [x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype for x in node.inputs if not _is_tuple(x)]
+    if len(given) < len(node.inputs) or not SUPPORTED.issuperset([node.dtype, *given]):
         return None
     return node.op.lower
 
 
+def _is_tuple(x: Any) -> bool:
+    return isinstance(x, Node) and isinstance(x.type, tuple)
+
+
+def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides in elements of an array in C order."""
+    return _strides(shape, range(len(shape)))
+
+
+def _strides(shape: Sequence[int], order: Iterable[int]) -> tuple[int, ...]:
+    found, step = [0] * len(shape), 1
+    for axis in reversed(list(order)):
+        found[axis] = step
+        step *= shape[axis]
+    return tuple(found)
+
+
 def make_plan(inputs: Sequence[Node], outputs: Sequence[Node]) -> Plan:
-    """Decide for every node whether it has a buffer."""
+    """Decide for every node whether it has a buffer, and how that lies."""
     plan = Plan()
     order = topological(outputs)
     for x in inputs:
         plan.buffers[x] = plan.buffer(x.type, x.name or f"x{plan.count}")
-        plan.inputs.append(plan.buffers[x].slot)
-    kept = _stored(order, set(outputs))
+        plan.inputs.append(plan.buffers[x])
+    given, wanted = set(inputs), set(outputs)
+    users = _users(order)
+    kept = _stored(order, wanted, users)
+    fixed = _in_c_order(order, kept, given, users)
     for node in order:
         if node in plan.buffers:
             continue
+        how = native(node)
         if node.op is None:
             plan.buffers[node] = plan.constant(np.asarray(node.value))
+        elif node not in kept and _is_alias(node, plan):
+            source = plan.buffers[node.inputs[0]]
+            plan.buffers[node] = Buffer(source.slot, node.type, source.name, c_strides(node.shape))
         elif node in kept:
             if not isinstance(node.type, tuple):
-                plan.buffers[node] = plan.buffer(node.type, f"v{plan.count}")
+                layout = None if node in fixed else _layout(node.shape)
+                plan.buffers[node] = plan.buffer(node.type, f"v{plan.count}", layout)
+                plan.temporaries.append(plan.buffers[node])
             plan.steps.append(node)
-    for y in outputs:
-        plan.outputs.append(plan.buffers[y].slot)
+        elif isinstance(how, Guard) or (isinstance(how, View) and len(node.inputs) > 1):
+            plan.steps.append(node)  # nothing to compute, but elements or indices to check
+    _give_outputs(plan, outputs)
     return plan
 
 
-def _stored(order: Sequence[Any], outputs: set[Any]) -> set[Any]:
+def _give_outputs(plan: Plan, outputs: Sequence[Node]) -> None:
+    """Every output a buffer of its own in C order: that of its node, or a copy."""
+    own = {b: b for b in plan.temporaries}
+    for y in outputs:
+        buffer = plan.buffers[y]
+        if buffer in own and buffer.strides == c_strides(y.shape):
+            del own[buffer]
+            plan.temporaries.remove(buffer)
+        else:
+            buffer = plan.buffer(y.type, f"y{plan.count}")
+            plan.copies.append((y, buffer))
+        plan.outputs.append(buffer)
+
+
+def _users(order: Sequence[Any]) -> dict[Any, list[Any]]:
     users: dict[Any, list[Any]] = {}
     for node in order:
         for x in node.inputs:
             if isinstance(x, Node):
                 users.setdefault(x, []).append(node)
-    kept = set()
+    return users
+
+
+def _stored(order: Sequence[Any], outputs: set[Any], users: dict[Any, list[Any]]) -> set[Any]:
+    kept = {base for node in order for base in _operands(node)}
     depth: dict[Any, int] = {}
     for node in order:
         how = native(node)
         below = max((depth.get(x, 0) for x in node.inputs if isinstance(x, Node)), default=0)
         depth[node] = below + 1
+        if node.op is None:
+            continue
         if (
-            node in outputs
-            or not isinstance(how, (Scalar, View))
-            or any(not isinstance(native(user), (Scalar, View, Fold, Place)) for user in users.get(node, ()))
+            node in kept
+            or node in outputs
+            or not isinstance(how, (Scalar, View, Guard))
+            or any(native(user) is None for user in users.get(node, ()))
             or (isinstance(how, Scalar) and _worth_storing(node, users.get(node, ())))
             or depth[node] > DEEPEST
         ):
@@ -129,6 +174,66 @@ def _stored(order: Sequence[Any], outputs: set[Any]) -> set[Any]:
     return kept
 
 
+def _operands(node: Any) -> list[Any]:
+    """The nodes that must stand in memory because this one reads them there."""
+    if isinstance(native(node), Product):
+        return [_moved_from(x) for x in node.inputs if isinstance(x, Node)]
+    if node.op is s.reshape and isinstance(node.inputs[0], Node) and not _only_ones_differ(node):
+        return [node.inputs[0]]
+    return []
+
+
+def _moved_from(x: Any) -> Any:
+    """What a product reads: under transpositions of the last two axes the array below, whose strides it takes."""
+    while x.op in (bind, s.transpose) and isinstance(x.inputs[0], Node):
+        if x.op is s.transpose and x.params["axes"][:-2] != tuple(range(x.ndim - 2)):
+            break
+        x = x.inputs[0]
+    return x
+
+
+def _only_ones_differ(node: Any) -> bool:
+    return [n for n in node.shape if n != 1] == [n for n in node.inputs[0].shape if n != 1]
+
+
+def _is_alias(node: Any, plan: Plan) -> bool:
+    """Whether the node is its input's memory, read in another shape."""
+    if node.op is not s.reshape or not isinstance(node.inputs[0], Node):
+        return False
+    source = plan.buffers.get(node.inputs[0])
+    return source is not None and source.strides == c_strides(source.type.shape)
+
+
 def _worth_storing(node: Any, users: Sequence[Any]) -> bool:
     size = prod(node.shape)
     return len(set(users)) > 1 or any(prod(user.shape) > size for user in users)
+
+
+# Layouts
+
+
+def _layout(shape: tuple[int, ...]) -> list[int] | None:
+    """The order of the axes in memory, where C order would leave vectors half empty."""
+    if len(shape) < 2 or shape[-1] >= SHORT or max(shape) <= shape[-1]:
+        return None
+    longest = max(range(len(shape)), key=lambda i: shape[i])
+    return [*(i for i in range(len(shape)) if i != longest), longest]
+
+
+def _in_c_order(order: Sequence[Any], kept: set[Any], given: set[Any], users: dict[Any, list[Any]]) -> set[Any]:
+    """Stored nodes that meet, elementwise, what lies in C order: they lie so too."""
+    fixed = set(given)
+    for node in order:  # callbacks and reshapes read and write C order
+        if native(node) is None or node.op is s.reshape:
+            fixed.add(node)
+            fixed.update(x for x in node.inputs if isinstance(x, Node))
+    waiting = [x for x in order if x in fixed]
+    while waiting:
+        node = waiting.pop()
+        above = [user for user in users.get(node, ()) if isinstance(native(user), Scalar)]
+        below = [x for x in node.inputs if isinstance(x, Node)] if isinstance(native(node), Scalar) else []
+        for other in above + below:
+            if other not in fixed and other.shape == node.shape:
+                fixed.add(other)
+                waiting.append(other)
+    return fixed & kept

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from koubai.compile.loops import write_program
-from koubai.compile.native import NativeCode, NativeEmitter
-from koubai.compile.plan import Buffer, Plan, make_plan, native
-from koubai.compile.text import TextEmitter
+from koubai.compile.build import build
+from koubai.compile.llvm import host
+from koubai.compile.llvm.engine import Code
+from koubai.compile.native.program import ALIGNMENT, arena_layout, write_program
+from koubai.compile.nest import Buffer, Call, Check
+from koubai.compile.plan import Plan, make_plan
+from koubai.compile.text import loops_as_text
 from koubai.graph import Node
 
 __all__ = ["Program"]
-
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 
@@ -33,63 +33,67 @@ class Program:
     Attributes
     ----------
     plan : Plan
+    nests : list
+        What runs, in order.
     ir : str
         The LLVM IR as emitted, before LLVM's own passes.
     """
 
     def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
         self.plan: Plan = make_plan(inputs, outputs)
-        emitter = NativeEmitter("koubai")
-        write_program(self.plan, emitter)
-        self.ir = emitter.finish()
-        self.code = NativeCode(self.ir)
-        self.constants = {slot: np.ascontiguousarray(a) for slot, a in self.plan.constants.items()}
-        self.input_types = [x.type for x in inputs]
-        self.output_buffers = _by_slot(self.plan, self.plan.outputs)
-        self.offsets, self.arena_size = _layout(self.plan.temporaries)
+        self.nests = build(self.plan)
+        self.offsets, self.arena_size = arena_layout(self.nests, self.plan.temporaries)
+        self.ir = write_program(self.nests, host(), self.offsets).text()
+        self.code = Code(self.ir)
+        self._run = self.code.function(
+            "program", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, result=ctypes.c_int
+        )
+        self._asks = any(isinstance(nest, (Call, Check)) for nest in self.nests)
+        self._constants = {slot: np.ascontiguousarray(a) for slot, a in self.plan.constants.items()}
+        self._table = (ctypes.c_void_p * max(self.plan.count, 1))()
+        for slot, array in self._constants.items():
+            self._table[slot] = array.ctypes.data
 
     def loops(self) -> str:
         """The program's loops as readable text."""
-        emitter = TextEmitter()
-        write_program(self.plan, emitter)
-        return "\n".join(emitter.lines)
+        return loops_as_text(self.nests)
 
     def callbacks(self) -> list[str]:
         """The names of the ops that run in NumPy inside of the program."""
-        return [node.op.name for node in self.plan.steps if native(node) is None]
+        return [nest.name for nest in self.nests if isinstance(nest, Call)]
 
     def __call__(self, *values: Any) -> list[Any]:
         """Run on arrays of the input types; fresh output arrays come back (NumPy scalars where 0-d)."""
-        table = (ctypes.c_void_p * self.plan.count)()
-        held: dict[int, Any] = dict(self.constants)
-        for slot, value, of in zip(self.plan.inputs, values, self.input_types):
-            held[slot] = np.ascontiguousarray(value, of.dtype)
+        table = type(self._table).from_buffer_copy(self._table)
+        held = []
+        for buffer, value in zip(self.plan.inputs, values):
+            array = np.ascontiguousarray(value, buffer.type.dtype)
+            held.append(array)
+            table[buffer.slot] = array.ctypes.data
         outputs = []
-        for buffer in self.output_buffers:
-            if buffer.slot not in held:
-                held[buffer.slot] = np.empty(buffer.type.shape, buffer.type.dtype)
-            outputs.append(held[buffer.slot])
+        for buffer in self.plan.outputs:
+            array = np.empty(buffer.type.shape, buffer.type.dtype)
+            outputs.append(array)
+            table[buffer.slot] = array.ctypes.data
         arena = np.empty(self.arena_size + ALIGNMENT, np.uint8)
         base = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT
-        for slot, array in held.items():
-            table[slot] = array.ctypes.data
-        for slot, offset in self.offsets.items():
-            table[slot] = base + offset
-        run = _Run(self.plan, table)
-        entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
-        # And not ctypes.cast, which makes its argument refer to itself.
-        self.code.call(ctypes.addressof(table), ctypes.c_void_p.from_buffer(entry))
-        if run.error is not None:
-            raise run.error
-        shared = {*self.plan.inputs, *self.constants}
-        return [np.array(y)[()] if s in shared else y[()] for s, y in zip(self.plan.outputs, outputs)]
+        if not self._asks:
+            self._run(ctypes.addressof(table), base, None)
+        else:
+            run = _Run(self.plan, table, base, self.offsets)
+            entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
+            # And not ctypes.cast, which makes its argument refer to itself.
+            self._run(ctypes.addressof(table), base, ctypes.c_void_p.from_buffer(entry))
+            if run.error is not None:
+                raise run.error
+        return [y[()] for y in outputs]
 
 
 class _Run:
-    """What callbacks see during one call: the table of pointers, and values that are not arrays."""
+    """What callbacks see during one call: where the buffers lie, and values that are not arrays."""
 
-    def __init__(self, plan: Plan, table: Any) -> None:
-        self.plan, self.table = plan, table
+    def __init__(self, plan: Plan, table: Any, base: int, offsets: dict[int, int]) -> None:
+        self.plan, self.table, self.base, self.offsets = plan, table, base, offsets
         self.tuples: dict[Any, Any] = {}
         self.error: BaseException | None = None
 
@@ -107,32 +111,26 @@ class _Run:
         result = node.op.forward(*inputs, **node.params)
         if node in self.plan.buffers:
             self._array(self.plan.buffers[node])[...] = result
-        else:
+        elif isinstance(node.type, tuple):
             self.tuples[node] = result
 
     def _value(self, x: Node) -> Any:
         if x in self.tuples:
             return self.tuples[x]
-        return self._array(self.plan.buffers[x])[()]
+        if x in self.plan.buffers:
+            return self._array(self.plan.buffers[x])[()]
+        # What a check asks about may have been fused away: computed here, once, for its message.
+        return self._again(x)
+
+    def _again(self, x: Node) -> Any:
+        inputs = [self._value(z) if isinstance(z, Node) else z for z in x.inputs]
+        return x.op.forward(*inputs, **x.params)  # type: ignore[union-attr]
 
     def _array(self, buffer: Buffer) -> np.ndarray[Any, Any]:
-        size = prod(buffer.type.shape) * buffer.type.dtype.itemsize
-        if not size:
+        if not buffer.bytes:
             return np.empty(buffer.type.shape, buffer.type.dtype)
-        memory = (ctypes.c_uint8 * size).from_address(self.table[buffer.slot])
-        return np.ctypeslib.as_array(memory).view(buffer.type.dtype).reshape(buffer.type.shape)
-
-
-def _by_slot(plan: Plan, slots: Sequence[int]) -> list[Buffer]:
-    found = {b.slot: b for b in [*plan.buffers.values(), *(b for _, b in plan.arrays.values())]}
-    return [found[s] for s in slots]
-
-
-def _layout(buffers: Sequence[Buffer]) -> tuple[dict[int, int], int]:
-    """Offsets of intermediate values in one block of memory."""
-    offsets, end = {}, 0
-    for b in buffers:
-        offsets[b.slot] = end
-        size = prod(b.type.shape) * b.type.dtype.itemsize
-        end += -(-size // ALIGNMENT) * ALIGNMENT
-    return offsets, end
+        at = self.base + self.offsets[buffer.slot] if buffer.slot in self.offsets else self.table[buffer.slot]
+        memory = (ctypes.c_uint8 * buffer.bytes).from_address(at)
+        flat = np.ctypeslib.as_array(memory).view(buffer.type.dtype)
+        strides = [s * flat.itemsize for s in buffer.strides]
+        return np.lib.stride_tricks.as_strided(flat, buffer.type.shape, strides)

@@ -1,21 +1,40 @@
-"""The emitter that writes loops as readable text instead of machine code."""
+"""Nests of loops as readable text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from koubai.compile.plan import Buffer
+from koubai.compile.index import Counter, Division, Index, affine, plus, times
+from koubai.compile.nest import Call, Check, Literal, Load, Nest, Product, Store
 
-__all__ = ["TextEmitter"]
+__all__ = ["loops_as_text"]
 
 SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">",
-    "ge": ">=",
+    "ge": ">=", "both": "&", "either": "|", "differ": "^",
 }  # fmt: skip
+
+
+def loops_as_text(nests: Sequence[Any]) -> str:
+    """A program as text.
+
+    Examples
+    --------
+    >>> import koubai as kb
+    >>> f = kb.compile(lambda x: (x * 2.0).sum())
+    >>> _ = f(np.zeros((3, 4)))
+    >>> print(f.loops())
+    # v1 = sum  float64[]
+    s = 0.0
+    for i in range(3):
+        for j in range(4):
+            s = s + (x0[4*i + j] * 2.0)
+    v1[0] = s
+    """
+    return "\n".join(line for nest in nests for line in _Text().lines_of(nest))
 
 
 class Term:
@@ -28,123 +47,133 @@ class Term:
         self.dtype = np.dtype(dtype)
 
 
-class TextEmitter:
-    """Offers what `NativeEmitter` offers; `lines` is the program.
-
-    Examples
-    --------
-    >>> import koubai as kb
-    >>> f = kb.compile(lambda x: (x * 2.0).sum())
-    >>> _ = f(np.zeros((3, 4)))
-    >>> print(f.loops())
-    # v1 = sum  float64[]
-    s0 = 0.0
-    for i0 in range(3):
-        for i1 in range(4):
-            s0 = s0 + (x0[i0, i1] * 2.0)
-    v1[] = s0
-    """
+class _Text:
+    """The lines of one nest."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.names: dict[Counter, str] = {}
         self.depth = 0
-        self.counters = 0
-        self.variables = 0
+
+    def lines_of(self, nest: Any) -> list[str]:
+        if isinstance(nest, Call):
+            return [f"# step {nest.number} in NumPy, by callback: {nest.name}"]
+        if isinstance(nest, Check):
+            self._loops(nest.counters)
+            self._line(f"check {_bare(self._value(nest.fits).text)}")
+        elif isinstance(nest, Product):
+            self._product(nest)
+        else:
+            self._nest(nest)
+        return self.lines
 
     def _line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text)
 
-    def comment(self, text: str) -> None:
-        self.counters = 0
-        self._line(f"# {text}")
-
-    @contextmanager
-    def loops(self, shape: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        start = self.depth
-        index: list[Any] = []
-        for n in shape:
-            if n == 1:
-                index.append(0)
-                continue
-            name = f"i{self.counters}"
-            self.counters += 1
-            self._line(f"for {name} in range({n}):")
+    def _loops(self, counters: Sequence[Counter]) -> None:
+        for counter in counters:
+            self.names[counter] = "ijklmnpqrs"[len(self.names)] if len(self.names) < 10 else f"i{len(self.names)}"
+            self._line(f"for {self.names[counter]} in range({counter.extent}):")
             self.depth += 1
-            index.append(name)
-        yield tuple(index)
-        self.depth = start
 
-    @staticmethod
-    def _place(buffer: Buffer, index: Sequence[Any]) -> str:
-        return f"{buffer.name}[{', '.join(map(str, index))}]"
+    def _nest(self, nest: Nest) -> None:
+        self.lines += [f"# {title}" for title in nest.title]
+        self._loops(nest.counters)
+        if nest.fold is None:
+            for store in nest.stores:
+                self._put(store, self._value(store.value))
+            return
+        (store,) = nest.stores
+        dtype = store.buffer.type.dtype
+        self._line(f"s = {TextEmitter().constant(nest.fold.start(dtype), dtype).text}")
+        outside = self.depth
+        self._loops(nest.inner)
+        step = nest.fold.step(TextEmitter(), Term("s", dtype), self._value(store.value))
+        self._line(f"s = {_bare(step.text)}")
+        self.depth = outside
+        self._put(store, Term("s", dtype))
 
-    def load(self, buffer: Buffer, index: Sequence[Any]) -> Term:
-        return Term(self._place(buffer, index), buffer.type.dtype)
+    def _product(self, nest: Product) -> None:
+        self.lines += [f"# {title}" for title in nest.title]
+        i, p, j = nest.counters
+        self._loops([*nest.stack, *(c for c in (i, j) if c.extent != 1)])
+        self._line("s = 0.0")
+        outside = self.depth
+        self._loops([p])
+        self._line(f"s = s + ({self._value(nest.a).text} * {self._value(nest.b).text})")
+        self.depth = outside
+        self._put(nest.c, Term("s", nest.c.buffer.type.dtype))
 
-    def store(self, buffer: Buffer, index: Sequence[Any], value: Term) -> None:
-        self._line(f"{self._place(buffer, index)} = {_bare(value.text)}")
+    def _put(self, store: Store, value: Term) -> None:
+        self._line(f"{store.buffer.name}[{self._index(store.at)}] {'+=' if store.add else '='} {_bare(value.text)}")
 
-    def variable(self, start: Term) -> Term:
-        name = f"s{self.variables}"
-        self.variables += 1
-        self._line(f"{name} = {start.text}")
-        return Term(name, start.dtype)
+    def _value(self, x: Any) -> Term:
+        if isinstance(x, Literal):
+            return TextEmitter().constant(x.value, x.dtype)
+        if isinstance(x, Load):
+            return Term(f"{x.buffer.name}[{self._index(x.at)}]", x.dtype)
+        e = TextEmitter()
+        values = [self._value(z) if d is None else e.cast(self._value(z), d) for z, d in zip(x.inputs, x.casts)]
+        return e.cast(x.body(e, *values), x.dtype)
 
-    def get(self, variable: Term) -> Term:
-        return variable
+    def _index(self, at: Index) -> str:
+        parts = []
+        at = affine(at)
+        for atom, c in at.terms:
+            if isinstance(atom, Counter):
+                text = self.names.get(atom, "0")
+            elif isinstance(atom, Division):
+                text = f"(({self._index(atom.index)}) {'%' if atom.remainder else '//'} {atom.by})"
+            else:
+                text = self._value(atom.value).text
+            parts.append(text if c == 1 else f"{c}*{text}")
+        if at.constant or not parts:
+            parts.append(str(at.constant))
+        return " + ".join(parts)
 
-    def set(self, variable: Term, value: Term) -> None:
-        self._line(f"{variable.text} = {_bare(value.text)}")
 
-    def callback(self, number: int, node: Any) -> None:
-        self._line(f"# step {number} in NumPy, by callback: {node.op.name}")
+class TextEmitter:
+    """What the records' bodies are handed: arithmetic by name, written down."""
 
-    def plus(self, i: Any, k: Any) -> Any:
-        if isinstance(i, int) and isinstance(k, int):
-            return i + k
-        if i == 0 or k == 0:
-            return k if i == 0 else i
-        return f"{i} + {k}"
-
-    def times(self, i: Any, k: int) -> Any:
-        return i * k if isinstance(i, int) else (i if k == 1 else f"({i})*{k}")
-
-    def quotient(self, i: Any, k: int) -> Any:
-        return i // k if isinstance(i, int) else (i if k == 1 else f"({i})//{k}")
-
-    def rest(self, i: Any, k: int) -> Any:
-        return i % k if isinstance(i, int) else (0 if k == 1 else f"({i})%{k}")
+    plus = staticmethod(plus)
+    times = staticmethod(times)
 
     def constant(self, value: Any, dtype: Any) -> Term:
-        return Term(str(np.dtype(dtype).type(value).item()), dtype)
+        with np.errstate(all="ignore"):
+            number = np.asarray(value).astype(dtype).item()
+        return Term(f"{number:.6g}" if isinstance(number, float) and number != round(number, 6) else str(number), dtype)
 
     def number(self, value: Any, like: Term) -> Term:
         return self.constant(value, like.dtype)
 
     def cast(self, x: Term, dtype: Any) -> Term:
-        return x if x.dtype == dtype else Term(f"{np.dtype(dtype)}({_bare(x.text)})", dtype)
+        dtype = np.dtype(dtype)
+        return x if x.dtype == dtype else Term(f"{dtype}({_bare(x.text)})", dtype)
+
+    def neg(self, x: Term) -> Term:
+        return Term(f"-{x.text}", x.dtype)
+
+    def select(self, c: Term, x: Term, z: Term) -> Term:
+        return Term(f"({x.text} if {_bare(c.text)} else {z.text})", x.dtype)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return lambda *xs: self._applied(name, *xs)
-
-    def _applied(self, name: str, *xs: Term) -> Term:
-        dtype = np.bool_ if name in ("eq", "ne", "lt", "le", "gt", "ge") else xs[-1].dtype
         if name in SIGNS:
-            return Term(f"({xs[0].text} {SIGNS[name]} {xs[1].text})", dtype)
-        if name == "neg":
-            return Term(f"(-{xs[0].text})", dtype)
-        return Term(f"{name}({', '.join(_bare(x.text) for x in xs)})", dtype)
+            comparing = name in ("eq", "ne", "lt", "le", "gt", "ge")
+            return lambda x, z: Term(f"({x.text} {SIGNS[name]} {z.text})", np.bool_ if comparing else x.dtype)
+        return lambda *xs: Term(f"{name}({', '.join(_bare(x.text) if isinstance(x, Term) else str(x) for x in xs)})", xs[0].dtype)
 
 
 def _bare(text: str) -> str:
-    """Without the parentheses around the whole."""
-    if not text.startswith("("):
+    """Without outer brackets that belong together."""
+    if not (text.startswith("(") and text.endswith(")")):
         return text
     depth = 0
-    for i, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if depth == 0:
-            return text[1:-1] if i == len(text) - 1 else text
-    return text
+    for k, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0 and k < len(text) - 1:
+            return text
+    return text[1:-1]
+
+

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Fold", "Place", "Product", "Scalar", "View"]
+__all__ = ["Expand", "Fold", "Guard", "Place", "Product", "Scalar", "View"]
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """An elementwise op: ``body(e, *values)`` gives the result's element.
+    """An elementwise op: ``body(e, *values, **params)`` gives the result's element.
 
     The values come in the dtype in which NumPy computes; `as_is` numbers the inputs that keep their own.
     """
@@ -28,9 +28,20 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An op that only moves elements: ``source(e, index, x, **params)`` gives the index in x (a Type)."""
+    """An op that only moves elements: ``source(e, index, x, **params)`` gives the index in x (a Type).
+
+    Where the index depends on other inputs, ``e.read(k, index, length)`` is the element of input k as an
+    index into an axis of that length; it is checked before anything is read.
+    """
 
     source: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The identity, where ``fits(e, x, **params)`` holds for every element; the op's NumPy meaning refuses others."""
+
+    fits: Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +54,23 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Inputs put into an array of zeros: ``target(e, i, index, types, **params)`` is where input i's element goes."""
+    """Inputs put into an array of zeros: ``target(e, i, index, types, **params)`` is where input i's element goes.
+
+    `indexed` is the number of inputs that are indices instead (the last ones), by ``e.read``: then elements
+    that go to the same place are added.
+    """
 
     target: Callable[..., Any]
+    indexed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
     """A matrix product over the last two axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """An op that other ops express: ``by(*xs, **params)``."""
+
+    by: Callable[..., Any]

@@ -187,11 +187,12 @@ class Function:
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
         """What is emitted inside happens only if the condition (an i1) is true."""
-        yes, after = self.new_block("then"), self.new_block("after")
-        self.branch(condition, yes, after)
+        before, yes, after = self.block, self.new_block("then"), self.new_block("after")
         self.start(yes)
         yield
         self.jump(after)
+        with self.at(before):
+            self.branch(condition, yes, after)
         self.start(after)
 
     @contextmanager
@@ -204,8 +205,7 @@ class Function:
         """
         start, stop, step = (self.integer(x) if isinstance(x, int) else x for x in (start, stop, step))
         head, body, after = self.new_block("loop"), self.new_block("do"), self.new_block("done")
-        before = self.block
-        self.jump(head)
+        before = self.block  # stays open until the loop is closed, so that what is invariant can still be put there
         self.start(head)
         counter = Value(f"%{self.fresh('i')}", "i64")
         place = len(head.lines)
@@ -220,6 +220,8 @@ class Function:
             tail.lines[-1] += ", !llvm.loop !0"
         incoming = f"[ {start.text}, %{before.label} ], [ {following.text}, %{tail.label} ]"
         head.lines.insert(place, f"  {counter.text} = phi i64 {incoming}")
+        with self.at(before):
+            self.jump(head)
         self.start(after)
 
     def fold(
@@ -398,6 +400,24 @@ class Function:
         name, align = f"llvm.masked.store.{_overload(value.type)}.p0", _size(value.type)
         self.module.declared[name] = f"declare void @{name}({value.type}, ptr, {mask.type})"
         self.line(f"call void @{name}({value}, ptr align {align} {pointer.text}, {mask})")
+
+    def offsets(self, pointer: Value, indices: Value, element: str) -> Value:
+        """The addresses of the elements that a vector of indices names."""
+        type = vector("ptr", lanes_of(indices.type))
+        return self._op(f"getelementptr inbounds {element}, ptr {pointer.text}, {indices}", type)
+
+    def gather(self, pointers: Value, type: str, mask: Value) -> Value:
+        """A load from another address in each lane; zero where the mask is."""
+        name, align = f"llvm.masked.gather.{_overload(type)}.v{lanes_of(type)}p0", _size(type)
+        self.module.declared[name] = f"declare {type} @{name}({pointers.type}, {mask.type}, {type})"
+        return self._op(f"call {type} @{name}({pointers.type} align {align} {pointers.text}, {mask}, {type} zeroinitializer)", type)
+
+    def scatter(self, value: Value, pointers: Value, mask: Value) -> None:
+        """A store to another address from each lane that the mask lets through, in the lanes' order."""
+        type = value.type
+        name, align = f"llvm.masked.scatter.{_overload(type)}.v{lanes_of(type)}p0", _size(type)
+        self.module.declared[name] = f"declare void @{name}({type}, {pointers.type}, {mask.type})"
+        self.line(f"call void @{name}({value}, {pointers.type} align {align} {pointers.text}, {mask})")
 
     @staticmethod
     def first_lanes(count: int, lanes: int) -> Value:

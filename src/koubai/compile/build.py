@@ -1,0 +1,387 @@
+"""From the plan to nests of loops: what is computed together, and over which counters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from koubai.compile import index as arithmetic
+from koubai.compile.index import Counter, Index, Read, affine
+from koubai.compile.nest import (
+    Apply,
+    Buffer,
+    Call,
+    Check,
+    Literal,
+    Load,
+    Nest,
+    Product,
+    Store,
+    place,
+    stride,
+    used,
+)
+from koubai.compile.plan import Plan, c_strides, native
+from koubai.graph import Node, Type, type_of
+from koubai.ops import lowering
+
+__all__ = ["build"]
+
+ATTEMPTS = 6  # earlier nests that a new one tries to join
+
+
+def build(plan: Plan) -> list[Any]:
+    """The nests (and products, checks and calls) of a program, in order."""
+    return _Builder(plan).run()
+
+
+class _Conflict(Exception):
+    """A nest would read, at another place, what it computes itself."""
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """A nest that others may join: those over the same box, each element depending on its own place only."""
+
+    nest: Nest
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    scope: _Scope
+    index: tuple[Index, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Scope:
+    """Expressions of one nest, each built once."""
+
+    plan: Plan
+    known: dict[Any, Any] = field(default_factory=dict)
+    members: dict[Any, tuple[Index, ...]] = field(default_factory=dict)
+
+    def value(self, x: Any, index: Sequence[Index], *, stored: bool = True) -> Any:
+        """The element of x at an index: loaded where x has a buffer, otherwise computed here."""
+        if not isinstance(x, Node):
+            return self._literal(x, index)
+        key = (x, tuple(index))
+        if key in self.known:
+            return self.known[key]
+        if stored and x in self.members:
+            raise _Conflict
+        if stored and x in self.plan.buffers:
+            made: Any = self._load(self.plan.buffers[x], index)
+        else:
+            made = self._computed(x, index)
+        self.known[key] = made
+        return made
+
+    def _load(self, buffer: Buffer, index: Sequence[Index]) -> Load:
+        at = place(buffer, index)
+        return Load(buffer, at, used(at), buffer.type.dtype)
+
+    def _literal(self, x: Any, index: Sequence[Index]) -> Any:
+        if isinstance(x, np.ndarray) and x.ndim:
+            return self._load(self.plan.constant(x), index)
+        return Literal(x, type_of(x).dtype)
+
+    def _computed(self, x: Any, index: Sequence[Index]) -> Any:
+        how = native(x)
+        if isinstance(how, lowering.Guard):
+            return self.value(x.inputs[0], index)
+        if isinstance(how, lowering.View):
+            source = how.source(_Reading(self, x), index, type_of_input(x.inputs[0]), **x.params)
+            return self.value(x.inputs[0], tuple(source))
+        dtype = computing_dtype(x, how)
+        inputs = [self.value(z, broadcast(index, x.shape, type_of_input(z).shape)) for z in x.inputs]
+        casts = tuple(None if i in how.as_is else dtype for i in range(len(inputs)))
+        body = how.body
+        if x.params and x.op.name != "astype":
+            body = _with_params(body, x.params)
+        counters = frozenset().union(*(v.counters for v in inputs))
+        return Apply(body, tuple(inputs), casts, x.dtype, x.op.name, counters)
+
+
+def _with_params(body: Any, params: dict[str, Any]) -> Any:
+    return lambda e, *values: body(e, *values, **params)
+
+
+class _Reading:
+    """Index arithmetic, and `read`: what a record's `source` or `target` is handed."""
+
+    plus = staticmethod(arithmetic.plus)
+    times = staticmethod(arithmetic.times)
+    quotient = staticmethod(arithmetic.quotient)
+    rest = staticmethod(arithmetic.rest)
+
+    def __init__(self, scope: _Scope, node: Any) -> None:
+        self.scope, self.node = scope, node
+
+    def read(self, k: int, index: Sequence[Index], length: int) -> Index:
+        source = self.node.inputs[k]
+        at = broadcast(index, tuple(index), type_of_input(source).shape)
+        return affine(Read(self.scope.value(source, at), length))
+
+
+class _Builder:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.nests: list[Any] = []
+        self.made: dict[Any, int] = {}  # slot -> number of the nest that computes it
+        self.checked: dict[Any, int] = {}  # node -> number of the last nest that checks it
+        self.groups: dict[Any, list[tuple[int, _Group]]] = {}
+
+    def run(self) -> list[Any]:
+        for number, node in enumerate(self.plan.steps):
+            how = native(node)
+            if how is None:
+                self._call(number, node)
+                continue
+            if isinstance(how, lowering.Guard) or len(node.inputs) > 1 and isinstance(how, (lowering.View, lowering.Place)):
+                self._checks(number, node, how)
+            if node not in self.plan.buffers:
+                continue
+            if isinstance(how, lowering.Fold):
+                self._fold(node, how)
+            elif isinstance(how, lowering.Place):
+                self._place(node, how)
+            elif isinstance(how, lowering.Product):
+                self._product(node)
+            else:
+                self._map(node)
+        for node, buffer in self.plan.copies:
+            self._copy(node, buffer)
+        return self.nests
+
+    def _add(self, nest: Any, *writes: Buffer) -> None:
+        for buffer in writes:
+            self.made[buffer.slot] = len(self.nests)
+        self.nests.append(nest)
+
+    def _title(self, node: Any) -> str:
+        return f"{self.plan.buffers[node].name} = {node.op.name}  {node.type}"
+
+    def _call(self, number: int, node: Any) -> None:
+        reads = [self.plan.buffers[x] for x in node.inputs if isinstance(x, Node) and x in self.plan.buffers]
+        writes = [self.plan.buffers[node]] if node in self.plan.buffers else []
+        self._add(Call(number, node.op.name, reads, writes), *writes)
+
+    # Elementwise
+
+    def _map(self, node: Any) -> None:
+        out = self.plan.buffers[node]
+        order = _order(out)
+        after = self._ready(node)
+        candidates = self.groups.setdefault((out.type.shape, order), [])
+        for position, group in list(reversed(candidates))[:ATTEMPTS]:
+            if position < after:
+                break
+            if self._joined(group, node, out):
+                self.made[out.slot] = position
+                return
+        counters, index = _counters(out.type.shape, order)
+        scope = _Scope(self.plan)
+        group = _Group(Nest(counters, [], []), out.type.shape, order, scope, index)
+        self._joined(group, node, out)
+        candidates.append((len(self.nests), group))
+        self._add(group.nest, out)
+
+    def _joined(self, group: _Group, node: Any, out: Buffer) -> bool:
+        try:
+            value = group.scope.value(node, group.index, stored=False)
+        except _Conflict:
+            return False
+        group.scope.members[node] = group.index
+        group.scope.known[node, group.index] = value
+        group.nest.stores.append(Store(out, place(out, group.index), value))
+        group.nest.title.append(self._title(node))
+        return True
+
+    def _ready(self, node: Any) -> int:
+        """The number of the last nest that a node needs, through everything fused into it."""
+        last = self.checked.get(node, -1)
+        stack = [x for x in node.inputs if isinstance(x, Node)]
+        seen = set(stack)
+        while stack:
+            x = stack.pop()
+            last = max(last, self.checked.get(x, -1))
+            if x in self.plan.buffers:
+                last = max(last, self.made.get(self.plan.buffers[x].slot, -1))
+                continue
+            for z in x.inputs:
+                if isinstance(z, Node) and z not in seen:
+                    seen.add(z)
+                    stack.append(z)
+        return last
+
+    def _copy(self, node: Any, buffer: Buffer) -> None:
+        counters, index = _counters(buffer.type.shape, _order(buffer))
+        value = _Scope(self.plan).value(node, index)
+        self._add(Nest(counters, [Store(buffer, place(buffer, index), value)], [f"{buffer.name} = copy"]), buffer)
+
+    # Reductions
+
+    def _fold(self, node: Any, how: lowering.Fold) -> None:
+        out, (x,) = self.plan.buffers[node], node.inputs
+        axis, shape = node.params["axis"], type_of_input(x).shape
+        full = [Counter(n) if n != 1 else None for n in shape]
+        index = tuple(0 if c is None else affine(c) for c in full)
+        kept = [i for i in range(len(shape)) if i not in axis]
+        restored = len(out.type.shape) == len(shape)
+        target = tuple(0 if i in axis else index[i] for i in range(len(shape)) if restored or i in kept)
+        value = _Scope(self.plan).value(x, index)
+        store = Store(out, place(out, target), value)
+        order = _by_stride([full[i] for i in kept], value, store.at)
+        inner = _by_stride([full[i] for i in axis], value, 0)
+        self._add(Nest(order, [store], [self._title(node)], how, inner), out)
+
+    # Scattering
+
+    def _place(self, node: Any, how: lowering.Place) -> None:
+        out = self.plan.buffers[node]
+        counters, index = _counters(out.type.shape, _order(out))
+        zero = Store(out, place(out, index), Literal(0, out.type.dtype))
+        types = [type_of_input(x) for x in node.inputs]
+        self._add(Nest(counters, [zero], [self._title(node)]), out)
+        for i, x in enumerate(node.inputs[:1] if how.indexed else node.inputs):
+            scope = _Scope(self.plan)
+            counters, index = _counters(types[i].shape, tuple(range(types[i].ndim)))
+            target = how.target(_Reading(scope, node), i, index, types, **node.params)
+            store = Store(out, place(out, target), _cast(scope.value(x, index), out.type.dtype), add=how.indexed)
+            self._add(Nest(counters, [store], [f"{out.name}: input {i}"], ordered=how.indexed), out)
+
+    # Products
+
+    def _product(self, node: Any) -> None:
+        out = self.plan.buffers[node]
+        a, b = node.inputs
+        *stack, n, m = out.type.shape
+        k = type_of_input(a).shape[-1]
+        scope = _Scope(self.plan)
+        outer, outside = _counters(tuple(stack), tuple(range(len(stack))))
+        i, p, j = Counter(n), Counter(k), Counter(m)
+        left = self._operand(scope, a, (*outside, affine(i), affine(p)), (*stack, n, k), out)
+        right = self._operand(scope, b, (*outside, affine(p), affine(j)), (*stack, k, m), out)
+        store = Store(out, place(out, (*outside, affine(i), affine(j))), None)
+        strides = tuple(
+            (stride(x.at, r) or 0, stride(x.at, c) or 0) for x, r, c in ((left, i, p), (right, p, j), (store, i, j))
+        )
+        self._add(Product(outer, left, right, store, (n, k, m), (i, p, j), strides, [self._title(node)]), out)
+
+    def _operand(self, scope: _Scope, x: Any, index: Any, shape: tuple[int, ...], out: Buffer) -> Load:
+        """Where a product reads an operand; cast into memory of its own first if its dtype is another."""
+        read = scope.value(x, broadcast(index, shape, type_of_input(x).shape))
+        if isinstance(read, Load) and read.dtype == out.type.dtype:
+            return read
+        of = type_of_input(x)
+        cast = self.plan.buffer(Type(of.shape, out.type.dtype), f"v{self.plan.count}")
+        self.plan.temporaries.append(cast)
+        counters, at = _counters(of.shape, tuple(range(of.ndim)))
+        value = _cast(_Scope(self.plan).value(x, at), out.type.dtype)
+        self._add(Nest(counters, [Store(cast, place(cast, at), value)], [f"{cast.name} = cast"]), cast)
+        return scope._load(cast, broadcast(index, shape, of.shape))
+
+    # Checks
+
+    def _checks(self, number: int, node: Any, how: Any) -> None:
+        """Before anything is read by them, indices must lie in their arrays; before use, values in their range."""
+        scope = _Scope(self.plan)
+        if isinstance(how, lowering.Guard):
+            (x,) = node.inputs
+            counters, index = _counters(type_of_input(x).shape, tuple(range(node.ndim)))
+            value = scope.value(x, index)
+            body = _with_params(how.fits, node.params)
+            fits = Apply(body, (value,), (None,), np.dtype(np.bool_), "fits", value.counters)
+            self._check(number, node, counters, fits)
+            return
+        first = node.inputs[0]
+        if isinstance(how, lowering.View):
+            counters, index = _counters(node.shape, tuple(range(node.ndim)))
+            found = how.source(_Reading(scope, node), index, type_of_input(first), **node.params)
+        elif how.indexed:
+            types = [type_of_input(x) for x in node.inputs]
+            counters, index = _counters(types[0].shape, tuple(range(types[0].ndim)))
+            found = how.target(_Reading(scope, node), 0, index, types, **node.params)
+        else:
+            return
+        for at in found:
+            for atom, _ in affine(at).terms:
+                if isinstance(atom, Read):
+                    body = _with_params(_inside, {"length": atom.length})
+                    fits = Apply(body, (atom.value,), (None,), np.dtype(np.bool_), "inside", atom.value.counters)
+                    self._check(number, node, [c for c in counters if c in atom.value.counters], fits)
+
+    def _check(self, number: int, node: Any, counters: list[Counter], fits: Any) -> None:
+        self.checked[node] = len(self.nests)
+        self._add(Check(number, counters, fits))
+
+
+def _inside(e: Any, v: Any, *, length: int) -> Any:
+    return e.both(e.ge(v, e.number(-length, v)), e.lt(v, e.number(length, v)))
+
+
+def _cast(value: Any, dtype: Any) -> Any:
+    if value.dtype == dtype:
+        return value
+    return Apply(lambda e, x: x, (value,), (dtype,), dtype, "cast", value.counters)
+
+
+def _order(buffer: Buffer) -> tuple[int, ...]:
+    """The axes from the outermost in memory to the innermost."""
+    shape = buffer.type.shape
+    if buffer.strides == c_strides(shape):
+        return tuple(range(len(shape)))
+    return tuple(sorted(range(len(shape)), key=lambda i: -buffer.strides[i]))
+
+
+def _counters(shape: tuple[int, ...], order: Sequence[int]) -> tuple[list[Counter], tuple[Index, ...]]:
+    made = {axis: Counter(shape[axis]) for axis in order if shape[axis] != 1}
+    index = tuple(affine(made[i]) if i in made else 0 for i in range(len(shape)))
+    return [made[axis] for axis in order if axis in made], index
+
+
+def _by_stride(counters: Sequence[Counter | None], value: Any, at: Index) -> list[Counter]:
+    """Counters with those innermost along which most is contiguous."""
+    loads = _loads(value)
+
+    def near(c: Counter) -> tuple[int, int]:
+        steps = [stride(load.at, c) for load in loads] + [stride(at, c)]
+        return sum(s == 1 for s in steps), -sum(abs(s) if s is not None else 1 << 20 for s in steps)
+
+    return sorted((c for c in counters if c is not None), key=near)
+
+
+def _loads(value: Any) -> list[Load]:
+    found, stack, seen = [], [value], set()
+    while stack:
+        x = stack.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Load):
+            found.append(x)
+        elif isinstance(x, Apply):
+            stack += x.inputs
+    return found
+
+
+def type_of_input(x: Any) -> Type:
+    of: Type = x.type if isinstance(x, Node) else type_of(x)
+    return of
+
+
+def computing_dtype(node: Any, how: lowering.Scalar) -> np.dtype[Any]:
+    """The dtype in which NumPy computes: the result's, or for a comparison its inputs' common one."""
+    if node.dtype.kind != "b":
+        return node.dtype  # type: ignore[no-any-return]
+    types = [type_of_input(x) for x in node.inputs]
+    strong = [t.dtype for i, t in enumerate(types) if i not in how.as_is and not t.weak]
+    weak = [x for x, t in zip(node.inputs, types) if not isinstance(x, Node) and t.weak]
+    return np.result_type(*strong, *weak)
+
+
+def broadcast(index: Sequence[Any], shape: Sequence[Any], to: Sequence[int]) -> tuple[Any, ...]:
+    """The index in an array of shape `to` that was broadcast to `shape`."""
+    tail = tuple(index)[len(index) - len(to) :]
+    return tuple(0 if n == 1 else i for i, n in zip(tail, to))

@@ -1,0 +1,564 @@
+"""A nest of loops as an LLVM function on vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from koubai.compile.index import Affine, Counter, Division, Index, Read, affine, counters_of, plus, times
+from koubai.compile.llvm.builder import Block, Function, Module, Value, element_of, lanes_of, vector
+from koubai.compile.llvm.machine import Machine
+from koubai.compile.native.scalars import Emitter, Number, element, memory
+from koubai.compile.nest import Apply, Check, Literal, Load, Nest, Store, buffers_read, stride
+
+__all__ = ["Written", "write_check", "write_nest"]
+
+UNIT = 1 << 13  # elements that a thread takes at once from a nest with one loop
+CHAINS = 4  # sums that a long reduction keeps, so that one addition need not wait for the last
+
+
+class Written:
+    """A function of the module: its name, the slots of its pointers in order, and its units of work."""
+
+    __slots__ = ("cost", "name", "slots", "units")
+
+    def __init__(self, name: str, slots: list[int], units: int, cost: int) -> None:
+        self.name, self.slots, self.units, self.cost = name, slots, units, cost
+
+
+def write_nest(module: Module, machine: Machine, nest: Nest, name: str) -> Written:
+    """``void name(ptr ..., i64 first, i64 last)``: units [first, last) of the nest's work."""
+    return _Writer(module, machine, name, nest.stores, nest).nest()
+
+
+def write_check(module: Module, machine: Machine, check: Check, name: str) -> Written:
+    """``i1 name(ptr ...)``: whether the check holds."""
+    return _Writer(module, machine, name, [check.fits], None).check(check)
+
+
+class _Writer:
+    def __init__(self, module: Module, machine: Machine, name: str, roots: Sequence[Any], nest: Nest | None) -> None:
+        self.machine, self.roots, self.shape = machine, roots, nest
+        buffers = {b.slot: b for b in [*buffers_read(roots), *(s.buffer for s in roots if isinstance(s, Store))]}
+        self.slots = list(buffers)
+        pointers = [("ptr noalias", f"b{slot}") for slot in self.slots]
+        if nest is None:
+            self.f = module.function(name, pointers, result="i1")
+        else:
+            self.f = module.function(name, [*pointers, ("i64", "first"), ("i64", "last")])
+            self.first, self.last = self.f.arguments[-2:]
+        self.base = dict(zip(self.slots, self.f.arguments))
+        self.e = Emitter(self.f)
+        self.name = name
+        self.depth: dict[Counter, int] = {}
+        self.blocks: list[Block] = [self.f.block]
+        self.memo: list[dict[Any, Any]] = [{}]
+        self.counter: dict[Counter, Value] = {}
+        self.lanes, self.along = 1, None  # how many turns at once, of which counter
+        self.mask: Value | None = None
+
+    # The whole function
+
+    def nest(self) -> Written:
+        nest = self.shape
+        assert nest is not None
+        if any(c.extent == 0 for c in nest.counters):
+            self.f.ret()
+            return Written(self.name, self.slots, 0, 0)
+        counters = self._collapsed(nest.counters) if nest.fold is None else nest.counters
+        cost = _size(nest.counters) * _size(nest.inner)
+        vectorized = None if nest.ordered else self._vector_counter(counters, nest)
+        body = self._stores if nest.fold is None else self._folded
+        if vectorized is not None and vectorized in nest.inner:
+            units = self._outer(counters, lambda: self._fold_along(vectorized))
+        else:
+            units = self._outer(counters, body, vectorized)
+        self.f.ret()
+        return Written(self.name, self.slots, units, cost)
+
+    def check(self, check: Check) -> Written:
+        if any(c.extent == 0 for c in check.counters):
+            self.f.ret(Value("true", "i1"))
+            return Written(self.name, self.slots, 0, 0)
+        wrong = self.f.variable(Value("false", "i1"))
+        inner = check.counters[-1] if check.counters else None
+        lanes = self._lanes_for(inner.extent, 4) if inner else 1
+
+        def body() -> None:
+            fits = self.value(check.fits).value
+            bad = self.f.binary("xor", fits, self.f.constant(1, fits.type))
+            if self.mask is not None:
+                bad = self.f.binary("and", bad, self.mask)
+            if lanes_of(bad.type) > 1:
+                bad = self.f.intrinsic("vector.reduce.or", bad, result="i1")
+            self.f.store(self.f.binary("or", self.f.load(wrong, "i1"), bad), wrong)
+
+        self._loops(check.counters, body, inner, lanes)
+        self.f.ret(self.f.binary("xor", self.f.load(wrong, "i1"), Value("true", "i1")))
+        return Written(self.name, self.slots, 1, _size(check.counters))
+
+    # Loops
+
+    def _outer(self, counters: list[Counter], body: Callable[[], None], along: Counter | None = None) -> int:
+        """All the counters, the outermost split into units; returns how many there are."""
+        nest = self.shape
+        assert nest is not None
+        lanes = self._lanes_for(along.extent, _widest(nest)) if along is not None else 1
+        if not counters or nest.ordered:
+            self._loops(counters, body, along, lanes)
+            return 1
+        if len(counters) > 1 or along is None:
+            outer, *others = counters
+            if outer is along:  # a single vector of it would be all: let it be the unit
+                self._loops(counters, body, along, lanes)
+                return 1
+            with self._turns(outer, self.first, self.last, 1):
+                self._loops(others, body, along, lanes)
+            return outer.extent
+        (only,) = counters
+        if only.extent <= UNIT:
+            self._loops(counters, body, along, lanes)
+            return 1
+        units = -(-only.extent // UNIT)
+        whole = only.extent - only.extent % lanes
+        start = self.f.mul(self.first, self.f.integer(UNIT))
+        stop = self.f.intrinsic("smin", self.f.mul(self.last, self.f.integer(UNIT)), self.f.integer(whole))
+        with self._turns(only, start, stop, lanes):
+            self._wide(only, lanes, None, body)
+        if whole < only.extent:
+            with self.f.when(self.f.compare("eq", self.last, self.f.integer(units))):
+                self._rest(only, lanes, whole, body)
+        return units
+
+    def _loops(self, counters: Sequence[Counter], body: Callable[[], None], along: Counter | None, lanes: int) -> None:
+        if not counters:
+            body()
+            return
+        counter, *others = counters
+        if counter is not along:
+            with self._turns(counter, 0, counter.extent, 1):
+                self._loops(others, body, along, lanes)
+            return
+        assert not others
+        whole = counter.extent - counter.extent % lanes
+        if whole:
+            with self._turns(counter, 0, whole, lanes):
+                self._wide(counter, lanes, None, body)
+        if whole < counter.extent:
+            self._rest(counter, lanes, whole, body)
+
+    def _wide(self, counter: Counter, lanes: int, mask: Value | None, body: Callable[[], None]) -> None:
+        before = self.lanes, self.along, self.mask
+        self.lanes, self.along, self.mask = lanes, counter if lanes > 1 else None, mask
+        body()
+        self.lanes, self.along, self.mask = before
+
+    def _rest(self, counter: Counter, lanes: int, whole: int, body: Callable[[], None]) -> None:
+        """The turns that do not fill a vector, under a mask."""
+        with self._at(counter, self.f.integer(whole)):
+            self._wide(counter, lanes, self.f.first_lanes(counter.extent - whole, lanes), body)
+
+    def _turns(self, counter: Counter, start: Any, stop: Any, step: int) -> Any:
+        return _Turns(self, counter, start, stop, step)
+
+    def _at(self, counter: Counter, value: Value) -> Any:
+        return _Fixed(self, counter, value)
+
+    # Reductions
+
+    def _folded(self) -> None:
+        """Fold over the inner counters, for as many outer places at once as there are lanes."""
+        nest = self.shape
+        assert nest is not None and nest.fold is not None
+        store = nest.stores[0]
+        dtype = store.buffer.type.dtype
+        kind = vector(element(dtype), self.lanes)
+        start = self.e.constant(nest.fold.start(dtype), dtype)
+        if any(c.extent == 0 for c in nest.inner):
+            self._put(store, start)
+            return
+        start_all = self.f.splat(start.value, self.lanes)
+        *others, last = nest.inner or [Counter(1)]
+        chains = CHAINS if last.extent >= 2 * CHAINS else 1
+        sums = [self.f.variable(start_all) for _ in range(chains)]
+
+        def take(chain: Value) -> None:
+            so_far = Number(self.f.load(chain, kind), dtype)
+            value = self.e.cast(self.value(store.value), dtype)
+            taken = nest.fold.step(self.e, so_far, value)  # type: ignore[union-attr]
+            self.f.store(taken.value, chain)
+
+        def along_last() -> None:
+            whole = last.extent - last.extent % chains
+            with self._turns(last, 0, whole, chains):
+                here = self.counter[last]
+                for k, chain in enumerate(sums):
+                    if k:
+                        self.counter[last] = self.f.add(here, self.f.integer(k))
+                        self.memo[-1] = {}
+                    take(chain)
+                self.counter[last] = here
+            for k in range(whole, last.extent):
+                with self._at(last, self.f.integer(k)):
+                    take(sums[k - whole])
+
+        self._loops(others, along_last, None, 1)
+        self._put(store, self._combined(nest, [Number(self.f.load(s, kind), dtype) for s in sums]))
+
+    def _fold_along(self, along: Counter) -> None:
+        """Fold vectors of values that lie side by side, and their lanes at the end."""
+        nest = self.shape
+        assert nest is not None and nest.fold is not None
+        store = nest.stores[0]
+        dtype = store.buffer.type.dtype
+        start = self.e.constant(nest.fold.start(dtype), dtype)
+        if any(c.extent == 0 for c in nest.inner):
+            self._put(store, start)
+            return
+        others = [c for c in nest.inner if c is not along]
+        lanes = self._lanes_for(along.extent, _widest(nest))
+        start_all = self.f.splat(start.value, lanes)
+        chains = CHAINS if along.extent >= 2 * CHAINS * lanes else 1
+        sums = [self.f.variable(start_all) for _ in range(chains)]
+
+        def take(chain: Value) -> None:
+            so_far = Number(self.f.load(chain, start_all.type), dtype)
+            value = self.e.cast(self.value(store.value), dtype)
+            taken = nest.fold.step(self.e, so_far, value).value  # type: ignore[union-attr]
+            if self.mask is not None:
+                taken = self.f.select(self.mask, self.f.splat(taken, lanes) if lanes_of(taken.type) < lanes else taken,
+                                      so_far.value)  # fmt: skip
+            self.f.store(taken, chain)
+
+        def side_by_side() -> None:
+            whole = along.extent - along.extent % lanes
+            stride_ = lanes * chains
+            full = whole - whole % stride_
+            if full:
+                with self._turns(along, 0, full, stride_):
+                    here = self.counter[along]
+                    for k, chain in enumerate(sums):
+                        if k:
+                            self.counter[along] = self.f.add(here, self.f.integer(k * lanes))
+                            self.memo[-1] = {}
+                        self._wide(along, lanes, None, lambda chain=chain: take(chain))  # type: ignore[misc]
+                    self.counter[along] = here
+            for k, at in enumerate(range(full, whole, lanes)):
+                with self._at(along, self.f.integer(at)):
+                    self._wide(along, lanes, None, lambda k=k: take(sums[k]))  # type: ignore[misc]
+            if whole < along.extent:
+                self._rest(along, lanes, whole, lambda: take(sums[-1]))
+
+        self._loops(others, side_by_side, None, 1)
+        folded = self._combined(nest, [Number(self.f.load(s, start_all.type), dtype) for s in sums])
+        while lanes > 1:
+            lanes //= 2
+            if lanes == 1:
+                low, high = self.f.extract(folded.value, 0), self.f.extract(folded.value, 1)
+            else:
+                low = self.f.shuffle(folded.value, folded.value, range(lanes))
+                high = self.f.shuffle(folded.value, folded.value, range(lanes, 2 * lanes))
+            folded = nest.fold.step(self.e, Number(low, dtype), Number(high, dtype))
+        self._put(store, folded)
+
+    def _combined(self, nest: Nest, sums: list[Number]) -> Number:
+        """Pairwise."""
+        while len(sums) > 1:
+            pairs = zip(sums[::2], sums[1::2])
+            sums = [nest.fold.step(self.e, a, b) for a, b in pairs]  # type: ignore[union-attr]
+        return sums[0]
+
+    # Stores
+
+    def _stores(self) -> None:
+        nest = self.shape
+        assert nest is not None
+        for store in nest.stores:
+            self._put(store, self.value(store.value))
+
+    def _put(self, store: Store, value: Number) -> None:
+        dtype = store.buffer.type.dtype
+        result = self.e.cast(value, dtype).value
+        if dtype.kind == "b":
+            result = self.f.convert("zext", result, vector("i8", lanes_of(result.type)))
+        if self.along is not None:
+            result = self.f.splat(result, self.lanes) if lanes_of(result.type) < self.lanes else result
+        step = None if self.along is None else stride(store.at, self.along)
+        if self.along is None or self.lanes == 1:
+            pointer = self._pointer(store.buffer.slot, store.at, memory(dtype))
+            if store.add:
+                before = Number(self.f.load(pointer, memory(dtype)), dtype)
+                result = self.e.add(before, Number(result, dtype)).value
+            self.f.store(result, pointer)
+        elif step == 1:
+            pointer = self._pointer(store.buffer.slot, store.at, memory(dtype))
+            if self.mask is None:
+                self.f.store(result, pointer)
+            else:
+                self.f.masked_store(result, pointer, self.mask)
+        else:
+            self.f.scatter(result, self._pointers(store.buffer.slot, store.at, memory(dtype)), self._all())
+
+    def _all(self) -> Value:
+        return self.mask or self.f.first_lanes(self.lanes, self.lanes)
+
+    # Values
+
+    def value(self, x: Any) -> Number:
+        """An expression's value, computed in the outermost loop in which it can be."""
+        depth = max((self.depth[c] for c in x.counters if c in self.depth), default=0)
+        key = id(x)
+        memo = self.memo[depth]
+        if key not in memo:
+            if depth == len(self.blocks) - 1:
+                memo[key] = self._made(x), x
+            else:
+                with self.f.at(self.blocks[depth]):
+                    memo[key] = self._made(x), x
+        found: Number = memo[key][0]
+        return found
+
+    def _made(self, x: Any) -> Number:
+        if isinstance(x, Literal):
+            return self.e.constant(x.value, x.dtype)
+        if isinstance(x, Load):
+            return self._loaded(x)
+        values = []
+        for z, dtype in zip(x.inputs, x.casts):
+            if isinstance(z, Literal) and dtype is not None:
+                values.append(self.e.constant(z.value, dtype))
+            else:
+                values.append(self.value(z) if dtype is None else self.e.cast(self.value(z), dtype))
+        return self.e.cast(x.body(self.e, *values), x.dtype)
+
+    def _loaded(self, x: Load) -> Number:
+        kind = memory(x.dtype)
+        wide = self.along is not None and self.along in x.counters
+        if not wide:
+            value = self.f.load(self._pointer(x.buffer.slot, x.at, kind), kind)
+        elif stride(x.at, self.along) == 1:  # type: ignore[arg-type]
+            pointer = self._pointer(x.buffer.slot, x.at, kind)
+            wanted = vector(kind, self.lanes)
+            if self.mask is None:
+                value = self.f.load(pointer, wanted)
+            else:
+                value = self.f.masked_load(pointer, wanted, self.mask)
+        else:
+            value = self.f.gather(self._pointers(x.buffer.slot, x.at, kind), vector(kind, self.lanes), self._all())
+        if x.dtype.kind == "b":
+            value = self.f.compare("ne", value, self.f.constant(0, value.type))
+        return Number(value, x.dtype)
+
+    # Addresses
+
+    def _pointer(self, slot: int, at: Index, kind: str) -> Value:
+        """The address of an element; the part that outer counters decide is computed out there."""
+        pointer = self.base[slot]
+        at = affine(at)
+        by_depth: dict[int, list[Any]] = {}
+        for atom, c in at.terms:
+            depth = max((self.depth[k] for k in counters_of(Affine(((atom, 1),))) if k in self.depth), default=0)
+            by_depth.setdefault(depth, []).append((atom, c))
+        if at.constant:
+            by_depth.setdefault(0, [])
+        key: tuple[Any, ...] = (slot, kind)
+        for depth in sorted(by_depth):
+            constant = at.constant if depth == min(by_depth) else 0
+            key = (*key, tuple(by_depth[depth]), constant)
+            memo = self.memo[depth]
+            if key not in memo:
+                part = Affine(tuple(by_depth[depth]), constant)
+                if depth == len(self.blocks) - 1:
+                    memo[key] = self.f.offset(pointer, self._index(part), kind)
+                else:
+                    with self.f.at(self.blocks[depth]):
+                        memo[key] = self.f.offset(pointer, self._index(part), kind)
+            pointer = memo[key]
+        return pointer
+
+    def _pointers(self, slot: int, at: Index, kind: str) -> Value:
+        index = self._index(affine(at), wide=True)
+        return self.f.offsets(self.base[slot], index, kind)
+
+    def _index(self, at: Affine, *, wide: bool = False) -> Value:
+        """An index as i64; `wide`: one in each lane."""
+        f = self.f
+        total: Value | None = None
+        for atom, c in at.terms:
+            value = self._atom(atom, wide)
+            if c != 1:
+                value = f.binary("mul nsw", value, f.constant(c, value.type))
+            total = value if total is None else self._sum(total, value)
+        if total is None:
+            return f.integer(at.constant)
+        if at.constant:
+            total = f.binary("add nsw", total, f.constant(at.constant, total.type))
+        if wide and lanes_of(total.type) < self.lanes:
+            total = f.splat(total, self.lanes)
+        return total
+
+    def _sum(self, a: Value, b: Value) -> Value:
+        lanes = max(lanes_of(a.type), lanes_of(b.type))
+        a, b = (self.f.splat(v, lanes) if lanes_of(v.type) < lanes else v for v in (a, b))
+        return self.f.binary("add nsw", a, b)
+
+    def _atom(self, atom: Any, wide: bool) -> Value:
+        f = self.f
+        if isinstance(atom, Counter):
+            value = self.counter[atom]
+            if wide and atom is self.along:
+                return f.add(f.splat(value, self.lanes), f.lanes(range(self.lanes), "i64"))
+            return value
+        if isinstance(atom, Division):
+            inner = self._index(atom.index, wide=wide and self.along in set(counters_of(atom.index)))
+            return f.binary("urem" if atom.remainder else "udiv", inner, f.constant(atom.by, inner.type))
+        assert isinstance(atom, Read)
+        value = self.e.cast(self.value(atom.value), np.dtype(np.int64)).value
+        if not wide and lanes_of(value.type) > 1:
+            raise AssertionError("a vector of indices where one was expected")
+        negative = f.compare("slt", value, f.zero(value.type))
+        return f.select(negative, f.add(value, f.constant(atom.length, value.type)), value)
+
+    # What to vectorize
+
+    def _lanes_for(self, extent: int, itemsize: int) -> int:
+        """A vector's lanes; fewer (a power of two) where the loop is shorter than that."""
+        most = self.machine.lanes(itemsize)
+        lanes = 1
+        while lanes < min(most, extent):
+            lanes *= 2
+        return lanes
+
+    def _vector_counter(self, counters: list[Counter], nest: Nest) -> Counter | None:
+        """The innermost loop, or in a fold the better one of the two innermost."""
+        candidates = [c[-1] for c in (counters, nest.inner if nest.fold else []) if c]
+        if not candidates:
+            return None
+        return max(candidates, key=lambda c: self._merit(c, nest, c in nest.inner))
+
+    def _merit(self, c: Counter, nest: Nest, folded: bool) -> float:
+        """Contiguous accesses count for, strided ones against, and so does a vector that stays half empty."""
+        loads = [x for x in _loads(nest.stores) if c in x.counters]
+        contiguous = sum(stride(x.at, c) == 1 for x in loads)
+        fill = min(1.0, c.extent / self.machine.lanes(_widest(nest)))
+        return (contiguous - 2 * (len(loads) - contiguous)) * fill + fill - 0.5 * folded
+
+    def _collapsed(self, counters: list[Counter]) -> list[Counter]:
+        """Neighbouring loops as one where every access runs through both without a jump."""
+        assert self.shape is not None
+        counters = list(counters)
+        k = len(counters) - 1
+        while k > 0:
+            outer, inner = counters[k - 1], counters[k]
+            accesses = [x.at for x in _loads(self.shape.stores)] + [s.at for s in self.shape.stores]
+            if all(_continuous(at, outer, inner) for at in accesses):
+                merged = Counter(outer.extent * inner.extent)
+                self.shape.stores = [_merged(s, outer, inner, merged, {}) for s in self.shape.stores]
+                self.roots = self.shape.stores
+                counters[k - 1 : k + 1] = [merged]
+            k -= 1
+        self.shape.counters = counters
+        return counters
+
+
+class _Turns:
+    """A loop over a counter: what depends on outer counters only stays in front of it."""
+
+    def __init__(self, writer: _Writer, counter: Counter, start: Any, stop: Any, step: int) -> None:
+        self.w, self.counter = writer, counter
+        self.loop = writer.f.loop(start, stop, step)
+
+    def __enter__(self) -> None:
+        w = self.w
+        w.counter[self.counter] = self.loop.__enter__()
+        w.depth[self.counter] = len(w.blocks)
+        w.blocks.append(w.f.block)
+        w.memo.append({})
+
+    def __exit__(self, *error: Any) -> None:
+        w = self.w
+        w.blocks.pop()
+        w.memo.pop()
+        del w.depth[self.counter]
+        self.loop.__exit__(*error)
+        w.blocks[-1] = w.f.block
+
+
+class _Fixed:
+    """One turn of a counter."""
+
+    def __init__(self, writer: _Writer, counter: Counter, value: Value) -> None:
+        self.w, self.counter, self.value = writer, counter, value
+
+    def __enter__(self) -> None:
+        w = self.w
+        w.counter[self.counter] = self.value
+        w.depth[self.counter] = len(w.blocks)
+        w.blocks.append(w.f.block)
+        w.memo.append({})
+
+    def __exit__(self, *error: Any) -> None:
+        w = self.w
+        w.blocks.pop()
+        w.memo.pop()
+        del w.depth[self.counter]
+        w.blocks[-1] = w.f.block
+
+
+def _size(counters: Sequence[Counter]) -> int:
+    return int(np.prod([c.extent for c in counters], dtype=np.int64))
+
+
+def _widest(nest: Nest) -> int:
+    """Bytes of the largest floating-point number that a nest computes with; of the result where there is none."""
+    dtypes = [s.buffer.type.dtype for s in nest.stores] + [x.dtype for x in _loads(nest.stores)]
+    floats = [d.itemsize for d in dtypes if d.kind == "f"]
+    return max(floats) if floats else max(d.itemsize for d in dtypes)
+
+
+def _loads(stores: Sequence[Store]) -> list[Load]:
+    found: list[Load] = []
+    stack, seen = [s.value for s in stores], set()
+    while stack:
+        x = stack.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Load):
+            found.append(x)
+        elif isinstance(x, Apply):
+            stack += x.inputs
+    return found
+
+
+def _continuous(at: Index, outer: Counter, inner: Counter) -> bool:
+    big, small = stride(at, outer), stride(at, inner)
+    return big is not None and small is not None and big == small * inner.extent
+
+
+def _merged(x: Any, outer: Counter, inner: Counter, merged: Counter, done: dict[int, Any]) -> Any:
+    """An expression (or a store) on the one counter instead of the two."""
+    if id(x) in done:
+        return done[id(x)]
+    if isinstance(x, (Load, Store)):
+        step = stride(x.at, inner) or 0
+        rest = plus(plus(x.at, times(affine(inner), -step)), times(affine(outer), -step * inner.extent))
+        at = plus(rest, times(affine(merged), step))
+        made: Any
+        if isinstance(x, Store):
+            return Store(x.buffer, at, _merged(x.value, outer, inner, merged, done), x.add)
+        made = Load(x.buffer, at, _exchanged(x.counters, outer, inner, merged), x.dtype)
+    elif isinstance(x, Apply):
+        inputs = tuple(_merged(z, outer, inner, merged, done) for z in x.inputs)
+        made = Apply(x.body, inputs, x.casts, x.dtype, x.name, _exchanged(x.counters, outer, inner, merged))
+    else:
+        made = x
+    done[id(x)] = made
+    return made
+
+
+def _exchanged(counters: frozenset[Counter], outer: Counter, inner: Counter, merged: Counter) -> frozenset[Counter]:
+    both = {outer, inner}
+    return (counters - both) | {merged} if counters & both else counters

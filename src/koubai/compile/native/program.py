@@ -1,0 +1,141 @@
+"""A list of nests as one LLVM function, with the memory that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+from koubai.compile.llvm.builder import Function, Module, Value
+from koubai.compile.llvm.machine import Machine
+from koubai.compile.native.nests import Written, write_check, write_nest
+from koubai.compile.nest import Apply, Buffer, Call, Check, Nest, Product, buffers_read
+from koubai.ops.lowering import Fold
+
+__all__ = ["ALIGNMENT", "arena_layout", "write_program"]
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
+
+
+def write_program(
+    nests: Sequence[Any], machine: Machine, offsets: dict[int, int], name: str = "program"
+) -> Module:
+    """``i32 program(ptr table, ptr arena, ptr callback)``: 0, or 1 where a callback failed.
+
+    Parameters
+    ----------
+    nests : what to run, in order
+    machine : Machine
+    offsets : slot -> bytes from the start of the arena, for the buffers that lie there
+    """
+    module = Module(machine.triple)
+    written = [_written(module, machine, nest, f"k{i}") for i, nest in enumerate(nests)]
+    main = module.function(
+        name, [("ptr noalias", "table"), ("ptr noalias", "arena"), ("ptr", "callback")], result="i32"
+    )
+    table, arena, callback = main.arguments
+    pointers = _Pointers(main, table, arena, offsets)
+    for nest, function in zip(nests, written):
+        if isinstance(nest, Call):
+            _call(main, callback, table, nest.number)
+        elif isinstance(nest, Check):
+            fits = main.call(function.name, "i1", *(pointers[s] for s in function.slots))
+            with main.when(main.binary("xor", fits, Value("true", "i1"))):
+                _call(main, callback, table, nest.number)
+        elif function.units:
+            arguments = [pointers[s] for s in function.slots]
+            main.call(function.name, "void", *arguments, main.integer(0), main.integer(function.units))
+    main.ret(main.integer(0, "i32"))
+    return module
+
+
+def _written(module: Module, machine: Machine, nest: Any, name: str) -> Written:
+    if isinstance(nest, Call):
+        return Written(name, [], 0, 0)
+    if isinstance(nest, Check):
+        return write_check(module, machine, nest, name)
+    if isinstance(nest, Product):
+        return write_nest(module, machine, _as_fold(nest), name)
+    return write_nest(module, machine, nest, name)
+
+
+def _as_fold(product: Product) -> Nest:
+    i, p, j = product.counters
+    counters = product.a.counters | product.b.counters
+    dtype = product.c.buffer.type.dtype
+    value = Apply(lambda e, x, z: e.mul(x, z), (product.a, product.b), (dtype, dtype), dtype, "mul", counters)
+    store = type(product.c)(product.c.buffer, product.c.at, value)
+    total = Fold(lambda dtype: 0, lambda e, y, x: e.add(y, x))
+    kept = [c for c in (*product.stack, i, j) if c.extent != 1]
+    return Nest(kept, [store], product.title, total, [p])
+
+
+def _call(main: Function, callback: Value, table: Value, number: int) -> None:
+    """Hand a step to Python; leave at once if it failed."""
+    failed = main._op(f"call i32 {callback.text}(i32 {number}, ptr {table.text})", "i32")
+    stop, go_on = main.new_block("failed"), main.new_block("go_on")
+    main.branch(main.compare("ne", failed, main.integer(0, "i32")), stop, go_on)
+    main.start(stop)
+    main.ret(main.integer(1, "i32"))
+    main.start(go_on)
+
+
+class _Pointers(dict[int, Value]):
+    """slot -> address, computed at first use in the entry."""
+
+    def __init__(self, main: Function, table: Value, arena: Value, offsets: dict[int, int]) -> None:
+        super().__init__()
+        self.main, self.table, self.arena, self.offsets = main, table, arena, offsets
+
+    def __missing__(self, slot: int) -> Value:
+        with self.main.at(self.main.entry):
+            if slot in self.offsets:
+                made = self.main.offset(self.arena, self.offsets[slot], "i8")
+            else:
+                made = self.main.load(self.main.offset(self.table, slot, "ptr"), "ptr")
+        self[slot] = made
+        return made
+
+
+def arena_layout(nests: Sequence[Any], temporaries: Sequence[Buffer]) -> tuple[dict[int, int], int]:
+    """slot -> offset in one block of memory, shared by values that are never needed at the same time.
+
+    First fit, the largest first among those that begin together.
+    """
+    lives = _lives(nests, {b.slot for b in temporaries})
+    sizes = {b.slot: -(-max(b.bytes, 1) // ALIGNMENT) * ALIGNMENT for b in temporaries}
+    offsets: dict[int, int] = {}
+    placed: list[tuple[int, int, int, int]] = []  # (offset, end, first nest, last nest)
+    for slot in sorted(lives, key=lambda s: (lives[s][0], -sizes[s])):
+        first, last = lives[slot]
+        busy = sorted((a, b) for a, b, start, stop in placed if start <= last and first <= stop)
+        at = 0
+        for a, b in busy:
+            if a - at >= sizes[slot]:
+                break
+            at = max(at, b)
+        offsets[slot] = at
+        placed.append((at, at + sizes[slot], first, last))
+    return offsets, max((end for _, end, _, _ in placed), default=0)
+
+
+def _lives(nests: Sequence[Any], slots: set[int]) -> dict[int, tuple[int, int]]:
+    lives: dict[int, tuple[int, int]] = {}
+    for k, nest in enumerate(nests):
+        for buffer in touched(nest):
+            if buffer.slot in slots:
+                lives[buffer.slot] = (lives.get(buffer.slot, (k, k))[0], k)
+    return lives
+
+
+def touched(nest: Any) -> list[Buffer]:
+    """Every buffer that a nest reads or writes."""
+    if isinstance(nest, Call):
+        return [*nest.reads, *nest.writes]
+    if isinstance(nest, Check):
+        return buffers_read([nest.fits])
+    if isinstance(nest, Product):
+        return [nest.a.buffer, nest.b.buffer, nest.c.buffer]
+    return [*buffers_read(nest.stores), *(s.buffer for s in nest.stores)]
+
+

@@ -1,0 +1,191 @@
+"""The emitter that the records' bodies are handed: arithmetic on numbers, or on vectors of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of, vector
+
+__all__ = ["Emitter", "Number", "element", "memory"]
+
+# LLVM's intrinsics of these names; the others are functions of the C library.
+INTRINSICS = ("sqrt", "floor", "ceil", "trunc", "rint", "fabs", "copysign")
+LIBRARY = (
+    "exp", "exp2", "log", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh",
+    "asinh", "acosh", "atanh", "expm1", "log1p", "cbrt", "erf", "erfc", "atan2", "hypot", "fmod", "pow",
+)  # fmt: skip
+PREDICATES = {"eq": ("oeq", "eq"), "ne": ("une", "ne"), "lt": ("olt", "lt"), "le": ("ole", "le"),
+              "gt": ("ogt", "gt"), "ge": ("oge", "ge")}  # fmt: skip
+
+
+class Number:
+    """A value in the emitted code and the dtype that it stands for."""
+
+    __slots__ = ("dtype", "value")
+
+    def __init__(self, value: Value, dtype: Any) -> None:
+        self.value = value
+        self.dtype = np.dtype(dtype)
+
+
+def element(dtype: Any) -> str:
+    """The LLVM type of a value: truth values are single bits."""
+    if dtype.kind == "f":
+        return "float" if dtype.itemsize == 4 else "double"
+    return "i1" if dtype.kind == "b" else f"i{8 * dtype.itemsize}"
+
+
+def memory(dtype: Any) -> str:
+    """The LLVM type of an element in memory."""
+    return "i8" if dtype.kind == "b" else element(dtype)
+
+
+class Emitter:
+    """Arithmetic by name on `Number`s; where a scalar meets a vector, it goes to every lane.
+
+    Integers wrap around as NumPy's do; nothing assumes that a number is finite.
+    """
+
+    def __init__(self, function: Function) -> None:
+        self.f = function
+
+    def _alike(self, *xs: Number) -> tuple[list[Value], int]:
+        lanes = max(lanes_of(x.value.type) for x in xs)
+        return [self.f.splat(x.value, lanes) if lanes_of(x.value.type) < lanes else x.value for x in xs], lanes
+
+    # Constants and conversions
+
+    def constant(self, value: Any, dtype: Any) -> Number:
+        dtype = np.dtype(dtype)
+        with np.errstate(all="ignore"):
+            number = np.asarray(value).astype(dtype).item()
+        return Number(self.f.constant(number, element(dtype)), dtype)
+
+    def number(self, value: Any, like: Number) -> Number:
+        """A constant in the dtype of another value."""
+        return self.constant(value, like.dtype)
+
+    def cast(self, x: Number, dtype: Any) -> Number:
+        dtype = np.dtype(dtype)
+        if x.dtype == dtype:
+            return x
+        source, f = x.dtype, self.f
+        target = vector(element(dtype), lanes_of(x.value.type))
+        if dtype.kind == "b":
+            return self.ne(x, self.constant(0, source))
+        if source.kind == "f" and dtype.kind == "f":
+            how = "fpext" if dtype.itemsize > source.itemsize else "fptrunc"
+        elif source.kind == "f":
+            how = "fptosi" if dtype.kind == "i" else "fptoui"
+        elif dtype.kind == "f":
+            how = "sitofp" if source.kind == "i" else "uitofp"
+        elif element_of(x.value.type) == element(dtype):
+            return Number(x.value, dtype)
+        elif source.kind == "b" or source.itemsize < dtype.itemsize:
+            how = "sext" if source.kind == "i" else "zext"
+        else:
+            how = "trunc"
+        return Number(f.convert(how, x.value, target), dtype)
+
+    def bits(self, x: Number, dtype: Any) -> Number:
+        """The same bits read as another dtype of the same size."""
+        dtype = np.dtype(dtype)
+        return Number(self.f.convert("bitcast", x.value, vector(element(dtype), lanes_of(x.value.type))), dtype)
+
+    # Arithmetic
+
+    def _binary(self, real: str, integer: str, x: Number, z: Number) -> Number:
+        (a, b), _ = self._alike(x, z)
+        return Number(self.f.binary(real if x.dtype.kind == "f" else integer, a, b), x.dtype)
+
+    def add(self, x: Number, z: Number) -> Number:
+        return self._binary("fadd", "or" if x.dtype.kind == "b" else "add", x, z)
+
+    def sub(self, x: Number, z: Number) -> Number:
+        return self._binary("fsub", "sub", x, z)
+
+    def mul(self, x: Number, z: Number) -> Number:
+        return self._binary("fmul", "and" if x.dtype.kind == "b" else "mul", x, z)
+
+    def div(self, x: Number, z: Number) -> Number:
+        return self._binary("fdiv", "fdiv", x, z)
+
+    def neg(self, x: Number) -> Number:
+        return Number(self.f.neg(x.value), x.dtype)
+
+    def both(self, x: Number, z: Number) -> Number:
+        """And, of truth values or of the bits of integers."""
+        return self._binary("and", "and", x, z)
+
+    def either(self, x: Number, z: Number) -> Number:
+        return self._binary("or", "or", x, z)
+
+    def differ(self, x: Number, z: Number) -> Number:
+        """Exclusive or."""
+        return self._binary("xor", "xor", x, z)
+
+    def opposite(self, x: Number) -> Number:
+        """Not, of truth values or of the bits of integers."""
+        return self.differ(x, self.number(1 if x.dtype.kind == "b" else -1, x))
+
+    def shifted(self, x: Number, places: int) -> Number:
+        """The bits of an unsigned integer moved to the left, or with a negative number to the right."""
+        how = "shl" if places >= 0 else "lshr"
+        return self._binary(how, how, x, self.number(abs(places), x))
+
+    # Comparison and choice
+
+    def _compare(self, name: str, x: Number, z: Number) -> Number:
+        (a, b), _ = self._alike(x, z)
+        real, integer = PREDICATES[name]
+        if x.dtype.kind != "f":
+            signed = "s" if x.dtype.kind == "i" else "u"
+            real = integer if name in ("eq", "ne") else signed + integer
+        return Number(self.f.compare(real, a, b), np.bool_)
+
+    def eq(self, x: Number, z: Number) -> Number:
+        return self._compare("eq", x, z)
+
+    def ne(self, x: Number, z: Number) -> Number:
+        return self._compare("ne", x, z)
+
+    def lt(self, x: Number, z: Number) -> Number:
+        return self._compare("lt", x, z)
+
+    def le(self, x: Number, z: Number) -> Number:
+        return self._compare("le", x, z)
+
+    def gt(self, x: Number, z: Number) -> Number:
+        return self._compare("gt", x, z)
+
+    def ge(self, x: Number, z: Number) -> Number:
+        return self._compare("ge", x, z)
+
+    def select(self, c: Number, x: Number, z: Number) -> Number:
+        (cc, a, b), _ = self._alike(c, x, z)
+        return Number(self.f.select(cc, a, b), x.dtype)
+
+    # Functions
+
+    def call_function(self, name: str, *xs: Number) -> Number:
+        """A function of one or two real numbers by its name in C; lane by lane where only C has it."""
+        values, lanes = self._alike(*xs)
+        dtype = xs[0].dtype
+        if name in INTRINSICS:
+            return Number(self.f.intrinsic(name, *values), dtype)
+        symbol = name + ("f" if dtype.itemsize == 4 else "")
+        one = element(dtype)
+        if lanes == 1:
+            return Number(self.f.call(symbol, one, *values), dtype)
+        result = Value("poison", vector(one, lanes))
+        for lane in range(lanes):
+            y = self.f.call(symbol, one, *(self.f.extract(v, lane) for v in values))
+            result = self.f.insert(result, y, lane)
+        return Number(result, dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in INTRINSICS or name in LIBRARY:
+            return lambda *xs: self.call_function(name, *xs)
+        raise AttributeError(name)

@@ -1,0 +1,200 @@
+"""Loops as data: what is read, what is computed of it, where the results go.
+
+A program is a list of nests. Each runs over a box of counters and evaluates expressions there; a fold has a
+second box inside, over which it accumulates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+from koubai.compile.index import Affine, Counter, Index, counters_of, plus, times
+from koubai.graph import Type
+from koubai.ops.lowering import Fold
+
+__all__ = [
+    "Apply",
+    "Buffer",
+    "Call",
+    "Check",
+    "Literal",
+    "Load",
+    "Nest",
+    "Product",
+    "Store",
+    "buffers_read",
+    "place",
+    "stride",
+    "used",
+]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Buffer:
+    """A place in memory: number `slot` in the table of pointers that a program is called with.
+
+    Attributes
+    ----------
+    strides : tuple of int
+        For each axis how many elements its neighbour is away.
+    """
+
+    slot: int
+    type: Type
+    name: str
+    strides: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        return prod(self.type.shape) * self.type.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Load:
+    """An element of a buffer."""
+
+    buffer: Buffer
+    at: Index
+    counters: frozenset[Counter]
+    dtype: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Literal:
+    """A number."""
+
+    value: Any
+    dtype: Any
+    counters: frozenset[Counter] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Apply:
+    """A scalar function of other expressions: ``body(e, *values)``; the values are cast to `computing` first."""
+
+    body: Any
+    inputs: tuple[Any, ...]
+    casts: tuple[Any, ...]
+    dtype: Any
+    name: str
+    counters: frozenset[Counter]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    """An expression's value goes to an element of a buffer."""
+
+    buffer: Buffer
+    at: Index
+    value: Any
+    add: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Nest:
+    """Loops over `counters`, outermost first; the stores happen in each turn.
+
+    With a `fold`, each turn runs over `inner` too, and the (one) store takes what has been folded.
+    `ordered` nests may write to one place several times: neither vectors nor threads.
+    """
+
+    counters: list[Counter]
+    stores: list[Store]
+    title: list[str]
+    fold: Fold | None = None
+    inner: list[Counter] = field(default_factory=list)
+    ordered: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Product:
+    """``c[stack, i, j] = sum over p of a[stack, i, p] b[stack, p, j]``: bases, strides and sizes."""
+
+    stack: list[Counter]
+    a: Load
+    b: Load
+    c: Store
+    sizes: tuple[int, int, int]
+    counters: tuple[Counter, Counter, Counter]
+    strides: tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+    title: list[str]
+
+
+@dataclass(slots=True, eq=False)
+class Check:
+    """Every element of a truth value must hold; otherwise step `number` runs in NumPy, which says what is wrong."""
+
+    number: int
+    counters: list[Counter]
+    fits: Any
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A step that runs in NumPy."""
+
+    number: int
+    name: str
+    reads: list[Buffer]
+    writes: list[Buffer]
+
+
+def place(buffer: Buffer, index: Sequence[Index]) -> Index:
+    """Where an element lies, counted in elements."""
+    at: Index = 0
+    for i, stride, n in zip(index, buffer.strides, buffer.type.shape):
+        if n != 1:
+            at = plus(at, times(i, stride))
+    return at
+
+
+def buffers_read(roots: Sequence[Any]) -> list[Buffer]:
+    """The buffers that expressions read, indices included."""
+    found: dict[Buffer, None] = {}
+    stack, seen = list(roots), set()
+    while stack:
+        x = stack.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Load):
+            found[x.buffer] = None
+            stack += reads_in(x.at)
+        elif isinstance(x, Apply):
+            stack += x.inputs
+        elif isinstance(x, Store):
+            stack += [x.value, *reads_in(x.at)]
+    return list(found)
+
+
+def reads_in(at: Index) -> list[Any]:
+    """The expressions on which an index depends."""
+    if isinstance(at, int):
+        return []
+    found: list[Any] = []
+    for atom, _ in at.terms:
+        if hasattr(atom, "value"):
+            found.append(atom.value)
+        elif hasattr(atom, "index"):
+            found += reads_in(atom.index)
+    return found
+
+
+def used(at: Index) -> frozenset[Counter]:
+    return frozenset(counters_of(at))
+
+
+def stride(at: Index, counter: Counter) -> int | None:
+    """How far the next turn of a counter is away; None if that differs from turn to turn."""
+    if isinstance(at, int):
+        return 0
+    found = 0
+    for atom, c in at.terms:
+        if atom is counter:
+            found = c
+        elif not isinstance(atom, Counter) and counter in set(counters_of(Affine(((atom, 1),)))):
+            return None
+    return found
