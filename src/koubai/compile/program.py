@@ -11,7 +11,7 @@ import numpy as np
 from koubai.compile.build import build
 from koubai.compile.llvm import host
 from koubai.compile.llvm.engine import Code
-from koubai.compile.native.program import ALIGNMENT, arena_layout, write_program
+from koubai.compile.native.program import ALIGNMENT, write_program
 from koubai.compile.nest import Buffer, Call, Check
 from koubai.compile.plan import Plan, make_plan
 from koubai.compile.text import loops_as_text
@@ -42,8 +42,9 @@ class Program:
     def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
         self.plan: Plan = make_plan(inputs, outputs)
         self.nests = build(self.plan)
-        self.offsets, self.arena_size = arena_layout(self.nests, self.plan.temporaries)
-        self.ir = write_program(self.nests, host(), self.offsets).text()
+        assembled = write_program(self.nests, self.plan.temporaries, host())
+        self.offsets, self.arena_size = assembled.offsets, assembled.arena
+        self.ir = assembled.module.text()
         self.code = Code(self.ir)
         self._run = self.code.function(
             "program", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, result=ctypes.c_int

@@ -15,17 +15,24 @@ from koubai.compile.nest import Apply, Check, Literal, Load, Nest, Store, buffer
 
 __all__ = ["Written", "write_check", "write_nest"]
 
+ALONE = "nounwind noinline"  # inlining would only make one function of many, which LLVM compiles more slowly
 UNIT = 1 << 13  # elements that a thread takes at once from a nest with one loop
 CHAINS = 4  # sums that a long reduction keeps, so that one addition need not wait for the last
 
 
 class Written:
-    """A function of the module: its name, the slots of its pointers in order, and its units of work."""
+    """A function of the module: its name, the slots of its pointers in order, and and its units of work, from first to last (excluded).
 
-    __slots__ = ("cost", "name", "slots", "units")
+    Attributes
+    ----------
+    cost : int
+        About how many elements it computes.
+    """
 
-    def __init__(self, name: str, slots: list[int], units: int, cost: int) -> None:
-        self.name, self.slots, self.units, self.cost = name, slots, units, cost
+    __slots__ = ("cost", "first", "last", "name", "slots")
+
+    def __init__(self, name: str, slots: list[int], first: int, last: int, cost: int) -> None:
+        self.name, self.slots, self.first, self.last, self.cost = name, slots, first, last, cost
 
 
 def write_nest(module: Module, machine: Machine, nest: Nest, name: str) -> Written:
@@ -45,9 +52,10 @@ class _Writer:
         self.slots = list(buffers)
         pointers = [("ptr noalias", f"b{slot}") for slot in self.slots]
         if nest is None:
-            self.f = module.function(name, pointers, result="i1")
+            self.f = module.function(name, pointers, result="i1", attributes=ALONE, linkage="internal")
         else:
-            self.f = module.function(name, [*pointers, ("i64", "first"), ("i64", "last")])
+            ranged = [*pointers, ("i64", "first"), ("i64", "last")]
+            self.f = module.function(name, ranged, attributes=ALONE, linkage="internal")
             self.first, self.last = self.f.arguments[-2:]
         self.base = dict(zip(self.slots, self.f.arguments))
         self.e = Emitter(self.f)
@@ -66,7 +74,7 @@ class _Writer:
         assert nest is not None
         if any(c.extent == 0 for c in nest.counters):
             self.f.ret()
-            return Written(self.name, self.slots, 0, 0)
+            return Written(self.name, self.slots, 0, 0, 0)
         counters = self._collapsed(nest.counters) if nest.fold is None else nest.counters
         cost = _size(nest.counters) * _size(nest.inner)
         vectorized = None if nest.ordered else self._vector_counter(counters, nest)
@@ -76,12 +84,12 @@ class _Writer:
         else:
             units = self._outer(counters, body, vectorized)
         self.f.ret()
-        return Written(self.name, self.slots, units, cost)
+        return Written(self.name, self.slots, 0, units, cost)
 
     def check(self, check: Check) -> Written:
         if any(c.extent == 0 for c in check.counters):
             self.f.ret(Value("true", "i1"))
-            return Written(self.name, self.slots, 0, 0)
+            return Written(self.name, self.slots, 0, 0, 0)
         wrong = self.f.variable(Value("false", "i1"))
         inner = check.counters[-1] if check.counters else None
         lanes = self._lanes_for(inner.extent, 4) if inner else 1
@@ -97,7 +105,7 @@ class _Writer:
 
         self._loops(check.counters, body, inner, lanes)
         self.f.ret(self.f.binary("xor", self.f.load(wrong, "i1"), Value("true", "i1")))
-        return Written(self.name, self.slots, 1, _size(check.counters))
+        return Written(self.name, self.slots, 0, 1, _size(check.counters))
 
     # Loops
 
@@ -472,6 +480,7 @@ class _Turns:
 
     def __enter__(self) -> None:
         w = self.w
+        self.before = w.f.block
         w.counter[self.counter] = self.loop.__enter__()
         w.depth[self.counter] = len(w.blocks)
         w.blocks.append(w.f.block)
@@ -483,7 +492,7 @@ class _Turns:
         w.memo.pop()
         del w.depth[self.counter]
         self.loop.__exit__(*error)
-        w.blocks[-1] = w.f.block
+        w.blocks = [w.f.block if block is self.before else block for block in w.blocks]
 
 
 class _Fixed:
@@ -504,7 +513,6 @@ class _Fixed:
         w.blocks.pop()
         w.memo.pop()
         del w.depth[self.counter]
-        w.blocks[-1] = w.f.block
 
 
 def _size(counters: Sequence[Counter]) -> int:
