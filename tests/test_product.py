@@ -1,53 +1,261 @@
-"""Generated matrix products against NumPy."""
+"""Generated matrix products against NumPy: layouts, splits, edges of memory, epilogues, other vector widths."""
 
 import ctypes
 import itertools
+import mmap
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from koubai.compile.llvm import Module, host
-from koubai.compile.llvm.engine import Code
-from koubai.compile.product import write_product
+from koubai.compile.llvm import Machine, Module, host
+from koubai.compile.llvm.engine import Code, assembly
+from koubai.compile.llvm.machine import aarch64, x86_64
+from koubai.compile.product import lane_axis, write_product
 
-KINDS = [ctypes.c_void_p] * 4 + [ctypes.c_int64] * 2
+ORDERS = ["".join(order) for order in itertools.product("NT", repeat=3)]
+WORD = ctypes.c_int64
 
 
 def strides(x):
     return tuple(s // x.itemsize for s in x.strides)
 
 
-def matrix(rng, rows, columns, order, dtype):
-    x = rng.standard_normal((rows, columns)).astype(dtype)
-    return np.asfortranarray(x) if order == "T" else x
+def laid_out(x, order):
+    return np.asfortranarray(x) if order == "T" else np.ascontiguousarray(x)
 
 
-def run(n, k, m, orders="NNN", dtype="float32", accumulate=False, splits=lambda first, last: [(first, last)]):
+def inputs(n, k, m, orders, dtype):
     rng = np.random.default_rng(n * 1000 + k * 100 + m)
     shapes = [(n, k), (k, m), (n, m)]
-    a, b, c = (matrix(rng, *shape, order, dtype) for shape, order in zip(shapes, orders))
-    start = c.astype("float64")
-    module = Module()
+    return [laid_out(rng.standard_normal(shape).astype(dtype), order) for shape, order in zip(shapes, orders)]
+
+
+def whole(first, last):
+    return [(first, last)]
+
+
+def one_by_one(first, last):
+    return [(unit, unit + 1) for unit in range(first, last)][::-1]
+
+
+def multiply(a, b, c, *, machine=None, accumulate=False, splits=whole, epilogue=None, extra=()):
+    """C = A B by generated code; `extra` pairs an argument's name with an array for the epilogue."""
+    module, (n, k), m = Module(), a.shape, b.shape[1]
     product = write_product(
-        module, host(), "f", n, k, m, dtype, strides(a), strides(b), strides(c), accumulate=accumulate
+        module,
+        machine or host(),
+        "f",
+        n,
+        k,
+        m,
+        a.dtype,
+        *map(strides, (a, b, c)),
+        epilogue=epilogue,
+        accumulate=accumulate,
+        extra=[("ptr", name) for name, _ in extra],
     )
     code = Code(module.text())
-    scratch = np.zeros(product.scratch + 64, np.uint8)
+    scratch = np.full(product.scratch + 128, 0xFF, np.uint8)
     place = scratch.ctypes.data + -scratch.ctypes.data % 64
+    kinds = [ctypes.c_void_p] * 4 + [WORD] * 2 + [ctypes.c_void_p] * len(extra)
     for name, first, last in product.phases:
-        function = code.function(name, *KINDS)
+        function = code.function(name, *kinds)
         for part in splits(first, last):
-            function(a.ctypes.data, b.ctypes.data, c.ctypes.data, place, *part)
-    exact = a.astype("float64") @ b.astype("float64") + (start if accumulate else 0)
+            function(*(x.ctypes.data for x in (a, b, c)), place, *part, *(x.ctypes.data for _, x in extra))
+    assert np.all(scratch[place - scratch.ctypes.data + product.scratch :] == 0xFF)
+    return c
+
+
+def check(n, k, m, orders="NNN", dtype="float32", **given):
+    a, b, c = inputs(n, k, m, orders, dtype)
+    start = c.astype("float64") * given.get("accumulate", False)
+    multiply(a, b, c, **given)
+    exact = a.astype("float64") @ b.astype("float64") + start
     size = np.abs(a.astype("float64")) @ np.abs(b.astype("float64")) + np.abs(start)
     assert np.all(np.abs(c - exact) <= (k + 2) * np.finfo(dtype).eps * size)
     return c
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1, 1), (7, 5, 3), (32, 32, 10), (1, 64, 64), (64, 1, 64), (20, 1, 1), (13, 17, 37)]
-)
+SHAPES = [
+    (1, 1, 1),
+    (7, 5, 3),
+    (32, 32, 10),
+    (1, 64, 64),
+    (64, 1, 64),
+    (20, 1, 1),
+    (1, 37, 1),
+    (13, 17, 37),
+    (70, 40, 50),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_equals_numpy_in_every_layout(shape):
-    for orders in itertools.product("NT", repeat=3):
-        run(*shape, orders, "float32")
-        run(*shape, orders, "float64", accumulate=True)
+    for number, orders in enumerate(ORDERS):
+        check(*shape, orders, ["float32", "float64"][number % 2], accumulate=number in (1, 2, 5, 6))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(*[st.integers(1, 70)] * 3),
+    st.sampled_from(ORDERS),
+    st.sampled_from(["float32", "float64"]),
+    st.booleans(),
+)
+def test_equals_numpy_for_any_small_shape(shape, orders, dtype, accumulate):
+    check(*shape, orders, dtype, accumulate=accumulate)
+
+
+@pytest.mark.parametrize(
+    ("shape", "orders"),
+    [
+        ((100, 784, 130), "NNN"),
+        ((257, 300, 211), "TNN"),
+        ((90, 700, 300), "NTN"),
+        ((333, 600, 50), "NNT"),
+        ((700, 520, 9), "TTN"),
+    ],
+)
+def test_equals_numpy_for_large_shapes(shape, orders):
+    check(*shape, orders)
+    check(*shape, orders, accumulate=True)
+
+
+def test_arrays_without_elements():
+    for shape in [(0, 3, 4), (3, 4, 0)]:
+        check(*shape)
+    assert np.all(check(3, 0, 4) == 0)
+
+
+@pytest.mark.parametrize("shape", [(32, 64, 32), (100, 300, 77), (20, 600, 400), (400, 20, 90), (1, 50, 200)])
+@pytest.mark.parametrize("orders", ["NNN", "TTN", "NTT"])
+def test_any_division_of_the_work_gives_the_same_bits(shape, orders):
+    def in_thirds(first, last):
+        cuts = [first + (last - first) * k // 3 for k in range(4)]
+        return list(itertools.pairwise(cuts))
+
+    expected = check(*shape, orders)
+    for splits in (one_by_one, in_thirds):
+        assert np.array_equal(check(*shape, orders, splits=splits), expected)
+
+
+def narrow(width, registers):
+    return replace(host(), vector_bytes=width, registers=registers)
+
+
+@pytest.mark.parametrize("machine", [narrow(16, 16), narrow(32, 16), narrow(16, 32)], ids=["16x16", "32x16", "16x32"])
+def test_other_vector_widths(machine):
+    if machine.vector_bytes > host().vector_bytes:
+        pytest.skip("this processor has no such vectors")
+    for shape, orders in [((33, 20, 19), "NNN"), ((70, 300, 66), "TNN"), ((40, 70, 45), "NTN"), ((1, 30, 40), "NTT")]:
+        check(*shape, orders, machine=machine)
+        check(*shape, orders, "float64", machine=machine)
+
+
+@pytest.mark.parametrize("machine", [x86_64(), x86_64("x86-64-v3", level=3), aarch64()], ids=["sse2", "avx2", "neon"])
+def test_other_processors_get_code(machine: Machine):
+    module = Module(machine.triple)
+    for name, orders in (("f", "NNN"), ("g", "TTN")):
+        a, b, c = inputs(40, 30, 21, orders, "float32")
+        write_product(module, machine, name, 40, 30, 21, "float32", *map(strides, (a, b, c)))
+    text = assembly(module.text(), machine)
+    assert "f:" in text
+    assert ("fmla" in text) if machine.triple.startswith("aarch64") else (("vfmadd" in text) == machine.fma)
+
+
+def test_what_is_not_finite_reaches_exactly_its_sums():
+    for shape, orders in [((30, 40, 50), "NNN"), ((300, 40, 150), "TTN"), ((1, 9, 21), "NTN")]:
+        a, b, c = inputs(*shape, orders, "float32")
+        a[-1, 3], b[2, -1] = np.nan, np.inf
+        b[2, 0] = 0
+        a[0, 2] = 0.0
+        multiply(a, b, c)
+        with np.errstate(invalid="ignore"):
+            exact = a.astype("float64") @ b
+        np.testing.assert_array_equal(np.isnan(c), np.isnan(exact))
+        np.testing.assert_array_equal(np.isinf(c), np.isinf(exact))
+
+
+class Guarded:
+    """Memory of whole pages between two that may not be touched."""
+
+    def __init__(self, size):
+        page = mmap.PAGESIZE
+        self.size = -(-size // page) * page
+        self.map = mmap.mmap(-1, self.size + 2 * page)
+        self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.map)) + page
+        for wall in (self.start - page, self.start + self.size):
+            assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(wall), ctypes.c_size_t(page), 0) == 0
+
+    def array(self, like, at_end):
+        """A copy of an array with the same layout, against one of the walls."""
+        where = self.start + (self.size - like.nbytes if at_end else 0)
+        flat = np.frombuffer((ctypes.c_char * like.nbytes).from_address(where), like.dtype)
+        made = flat.reshape(like.shape) if like.flags.c_contiguous else flat.reshape(like.shape[::-1]).T
+        made[...] = like
+        return made
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs mprotect")
+@pytest.mark.parametrize("shape", [(5, 7, 9), (33, 13, 30), (40, 70, 101), (1, 19, 23), (67, 300, 130)])
+def test_nothing_beyond_the_arrays_is_touched(shape):
+    for orders, at_end in itertools.product(ORDERS[::3] + ["NTN"], (True, False)):
+        plain = inputs(*shape, orders, "float32")
+        memory = [Guarded(x.nbytes) for x in plain]
+        a, b, c = (place.array(x, at_end) for place, x in zip(memory, plain))
+        assert np.array_equal(multiply(a, b, c), multiply(*plain))
+
+
+def test_a_part_of_a_larger_array_leaves_the_rest_alone():
+    for shape, orders in [((5, 7, 9), "NNN"), ((40, 300, 70), "TTT"), ((70, 300, 140), "NTN")]:
+        plain = inputs(*shape, orders, "float32")
+        parts = []
+        for x in plain:
+            around = np.full((x.shape[0] + 8, x.shape[1] + 8), np.nan, "float32")
+            if not x.flags.c_contiguous:
+                around = np.asfortranarray(around)
+            around[3:-5, 3:-5] = x
+            parts.append(around)
+        a, b, c = (x[3:-5, 3:-5] for x in parts)
+        multiply(a, b, c)
+        assert np.array_equal(c, multiply(*plain))
+        c[...] = np.nan
+        assert np.isnan(parts[2]).all()
+
+
+@pytest.mark.parametrize("shape", [(32, 64, 32), (13, 5, 37), (100, 700, 130), (1, 30, 40), (40, 30, 1)])
+@pytest.mark.parametrize("order", ["N", "T"])
+def test_an_epilogue_sees_each_finished_vector_once(shape, order):
+    n, _, m = shape
+    a, b, c = inputs(*shape, "NN" + order, "float32")
+    bias = np.arange(m, dtype="float32")
+    seen = laid_out(np.zeros((n, m), "float32"), order)
+    along = lane_axis(n, m, strides(c))
+
+    def epilogue(f, value, row, column, mask):
+        lanes = 1 if value.type == "float" else int(value.type[1:].split(" ")[0])
+        place = f.offset(f.argument("bias"), column, "float")
+        if along == 0:
+            added = f.splat(f.load(place, "float"), lanes)
+        else:
+            added = f.load(place, value.type) if mask is None else f.masked_load(place, value.type, mask)
+        made = f.add(value, added)
+        steps = [f.mul(x, f.integer(s)) for x, s in zip((row, column), strides(seen))]
+        there = f.offset(f.argument("seen"), f.add(*steps), "float")
+        before = f.load(there, value.type) if mask is None else f.masked_load(there, value.type, mask)
+        made = f.add(made, before)
+        if mask is None:
+            f.store(made, there)
+        else:
+            f.masked_store(made, there, mask)
+        return
+
+    multiply(a, b, c, epilogue=epilogue, extra=[("bias", bias), ("seen", seen)])
+    expected = multiply(a, b, np.zeros_like(c)) + bias
+    assert np.array_equal(seen, expected)
+    doubled = multiply(a, b, np.zeros_like(c), epilogue=lambda f, value, row, column, mask: f.add(value, value))
+    assert np.array_equal(doubled, 2 * multiply(a, b, np.zeros_like(c)))

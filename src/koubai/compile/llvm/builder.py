@@ -145,6 +145,10 @@ class Function:
                 lines.append("  br label %body")
         return "\n".join([*lines, "}"])
 
+    def argument(self, name: str) -> Value:
+        """An argument by its name."""
+        return next(x for x in self.arguments if x.text == f"%{name}")
+
     # Blocks and control flow
 
     def fresh(self, stem: str = "") -> str:

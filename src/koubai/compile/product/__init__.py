@@ -5,9 +5,10 @@
     void name(ptr a, ptr b, ptr c, ptr scratch, i64 first, i64 last, ...)
 
 and does the work units from first to last (excluded) of a phase. To use several threads, give each a part of a
-phase's range, and place a barrier between phases. A sum over l is never split between units, so every division of
-the work gives the same bits. What the epilogue needs besides (a bias, the parameters to update) comes in further
-arguments, the same for every phase.
+phase's range and scratch memory of its own, and place a barrier between phases. A sum over l is never split between
+units, so every division of the work gives the same bits. What the epilogue needs besides (a bias, the parameters to
+update) comes in further arguments, the same for every phase. C also holds unfinished sums, so it must be memory even
+if the epilogue stores elsewhere.
 
 The lanes of a vector lie along C's contiguous axis, which ``lane_axis`` names.
 """

@@ -6,10 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from koubai.compile.llvm.builder import BITS, Function, Module, Value
+from koubai.compile.llvm.builder import BITS, Function, Module, Value, vector
 from koubai.compile.llvm.machine import Machine
 
-__all__ = ["Epilogue", "Matrix", "Phase", "Problem", "Product", "Strides", "lane_axis", "problem_of"]
+__all__ = [
+    "Epilogue",
+    "Matrix",
+    "Part",
+    "Phase",
+    "Problem",
+    "Product",
+    "Strides",
+    "lane_axis",
+    "parts_of",
+    "problem_of",
+]
 
 Strides = tuple[int, int]
 Epilogue = Callable[[Function, Value, Value, Value, Value | None], Value | None]
@@ -32,7 +43,7 @@ class Product:
     phases : tuple of Phase
         To be run one after the other, with a barrier between; one function may stand in several.
     scratch : int
-        Bytes of memory, aligned to 64, that all threads share while the product runs.
+        Bytes of memory, aligned to 64, that each thread needs for itself while the product runs.
     """
 
     phases: tuple[Phase, ...]
@@ -55,6 +66,38 @@ class Matrix:
     def contiguous_rows(self) -> bool:
         """Neighbouring columns are neighbours in memory."""
         return self.strides[1] == 1 or self.columns <= 1
+
+
+class Part(NamedTuple):
+    """Neighbouring columns that one register holds: from `start`, `width` of them in `lanes` lanes."""
+
+    start: int
+    width: int
+    lanes: int
+
+    def mask(self, f: Function) -> Value | None:
+        return None if self.width == self.lanes else f.first_lanes(self.width, self.lanes)
+
+    def type(self, element: str) -> str:
+        return vector(element, self.lanes)
+
+
+def parts_of(columns: int, lanes: int) -> tuple[Part, ...]:
+    """Cut that many columns into registers, the last one no wider than it needs to be.
+
+    Examples
+    --------
+    >>> parts_of(26, 16)
+    (Part(start=0, width=16, lanes=16), Part(start=16, width=10, lanes=16))
+    >>> parts_of(4, 16)
+    (Part(start=0, width=4, lanes=4),)
+    """
+    parts = [Part(start, lanes, lanes) for start in range(0, columns - lanes + 1, lanes)]
+    start = len(parts) * lanes
+    if start < columns:
+        rest = columns - start
+        parts.append(Part(start, rest, 1 << (rest - 1).bit_length()))
+    return tuple(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +148,26 @@ class Problem:
         made.arguments[:2] = [Value(first, "ptr"), Value(second, "ptr")]
         return made
 
+    @property
+    def depth(self) -> int:
+        """Terms in each sum."""
+        return self.a.columns
+
+    def given(self, f: Function) -> list[Value]:
+        """The epilogue's arguments within a function that has them."""
+        return [f.argument(name) for _, name in self.extra]
+
+    def load(self, f: Function, place: Value, part: Part) -> Value:
+        mask = part.mask(f)
+        type = vector(self.element, part.lanes)
+        return f.load(place, type) if mask is None else f.masked_load(place, type, mask)
+
+    def store(self, f: Function, value: Value, place: Value, mask: Value | None) -> None:
+        if mask is None:
+            f.store(value, place)
+        else:
+            f.masked_store(value, place, mask)
+
     def finish(self, f: Function, value: Value, place: Value, at: tuple[Value, Value], mask: Value | None) -> None:
         """Hand a finished vector of C, its first lane at (row, column), to the epilogue and store what it returns."""
         if self.epilogue:
@@ -113,10 +176,7 @@ class Problem:
             if made is None:
                 return
             value = made
-        if mask is None:
-            f.store(value, place)
-        else:
-            f.masked_store(value, place, mask)
+        self.store(f, value, place, mask)
 
 
 def lane_axis(n: int, m: int, c_strides: Strides) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from koubai.compile.llvm.builder import Module
 from koubai.compile.llvm.machine import Machine
-from koubai.compile.product.direct import write_direct
+from koubai.compile.product.loops import write_loops
 from koubai.compile.product.problem import Epilogue, Product, Strides, problem_of
 
 __all__ = ["write_product"]
@@ -50,7 +50,7 @@ def write_product(
     accumulate : bool
         Add to C's present values (before the epilogue).
     extra : sequence of (type, name)
-        Further arguments of the functions, for the epilogue: ``f.arguments[6:]``.
+        Further arguments of the functions, for the epilogue, which finds them by ``f.argument(name)``.
 
     Examples
     --------
@@ -70,4 +70,4 @@ def write_product(
     element = ELEMENTS[np.dtype(dtype).name]
     strides = (a_strides, b_strides, c_strides)
     problem = problem_of(module, machine, name, (n, k, m), element, strides, epilogue, accumulate, extra)
-    return write_direct(problem)
+    return write_loops(problem)
