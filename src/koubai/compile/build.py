@@ -91,7 +91,7 @@ class _Scope:
         if isinstance(how, lowering.Guard):
             return self.value(x.inputs[0], index)
         if isinstance(how, lowering.View):
-            source = how.source(_Reading(self, x), index, type_of_input(x.inputs[0]), **x.params)
+            source = how.source(_Reading(self, x), index, *map(type_of_input, x.inputs), **x.params)
             return self.value(x.inputs[0], tuple(source))
         dtype = computing_dtype(x, how)
         inputs = [self.value(z, broadcast(index, x.shape, type_of_input(z).shape)) for z in x.inputs]
@@ -138,7 +138,9 @@ class _Builder:
             if how is None:
                 self._call(number, node)
                 continue
-            if isinstance(how, lowering.Guard) or len(node.inputs) > 1 and isinstance(how, (lowering.View, lowering.Place)):
+            if isinstance(how, lowering.Guard) or (
+                len(node.inputs) > 1 and isinstance(how, (lowering.View, lowering.Place))
+            ):
                 self._checks(number, node, how)
             if node not in self.plan.buffers:
                 continue
@@ -295,10 +297,9 @@ class _Builder:
             fits = Apply(body, (value,), (None,), np.dtype(np.bool_), "fits", value.counters)
             self._check(number, node, counters, fits)
             return
-        first = node.inputs[0]
         if isinstance(how, lowering.View):
             counters, index = _counters(node.shape, tuple(range(node.ndim)))
-            found = how.source(_Reading(scope, node), index, type_of_input(first), **node.params)
+            found = how.source(_Reading(scope, node), index, *map(type_of_input, node.inputs), **node.params)
         elif how.indexed:
             types = [type_of_input(x) for x in node.inputs]
             counters, index = _counters(types[0].shape, tuple(range(types[0].ndim)))

@@ -10,7 +10,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Affine", "Counter", "Division", "Index", "Read", "affine", "counters_of", "plus", "quotient", "rest", "times"]
+__all__ = [
+    "Affine",
+    "Counter",
+    "Division",
+    "Index",
+    "Read",
+    "affine",
+    "counters_of",
+    "plus",
+    "quotient",
+    "rest",
+    "times",
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,14 +20,14 @@ import numpy as np
 from koubai.compile.nest import Buffer
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
-from koubai.ops.lowering import Fold, Guard, Place, Product, Scalar, View
+from koubai.ops.lowering import Expand, Guard, Product, Scalar, View
 from koubai.ops.structure import bind
 
 __all__ = ["Plan", "c_strides", "make_plan", "native"]
 
 DEEPEST = 48  # ops fused into one expression, so that neither Python's stack nor LLVM's time runs out
 SHORT = 16  # an axis shorter than the widest vector
-SUPPORTED = {np.dtype(name) for name in "? b h i l q B H I L Q f d".split()}
+SUPPORTED = {np.dtype(name) for name in ["?", "b", "h", "i", "l", "q", "B", "H", "I", "L", "Q", "f", "d"]}
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ def native(node: Any) -> Any:
     given = [x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype for x in node.inputs if not _is_tuple(x)]
     if len(given) < len(node.inputs) or not SUPPORTED.issuperset([node.dtype, *given]):
         return None
-    return node.op.lower
+    return None if isinstance(node.op.lower, Expand) else node.op.lower
 
 
 def _is_tuple(x: Any) -> bool:

@@ -1,5 +1,7 @@
 """A graph to a smaller graph with the same outputs: shared subexpressions, identities, dead code.
 
+Ops that have no loops of their own are replaced by the ops that express them.
+
 Dead code needs no pass: a graph holds only what its outputs depend on. Constants need none either: an op on
 values computes when it is recorded. No rule here changes a result's bits, so x + 0 (which turns -0.0 into
 0.0) and x * 0 (which hides a NaN) stay.
@@ -13,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from koubai.graph import Node, topological
-from koubai.graph.node import rebuilt
+from koubai.graph.node import constant, rebuilt
 from koubai.ops import elementwise as e
 from koubai.ops import shape as s
+from koubai.ops.lowering import Expand
 from koubai.ops.structure import bind
 
 __all__ = ["simplify"]
@@ -32,22 +35,41 @@ def simplify(outputs: Sequence[Node], known: Mapping[Node, Node]) -> list[Any]:
     new: dict[Node, Any] = dict(known)
     seen: dict[Any, Any] = {}
     for node in topological(outputs):
-        if node in new:
-            continue
-        if node.op is None:
-            new[node] = node
-            continue
-        inputs = tuple(new.get(x, x) if isinstance(x, Node) else x for x in node.inputs)
-        shorter = _shorter(node, inputs)
-        if shorter is not None:
-            new[node] = shorter
-            continue
-        key = _key(node, inputs)
-        if key not in seen:
-            same = all(a is b for a, b in zip(inputs, node.inputs))
-            seen[key] = node if same else rebuilt(node, inputs)
-        new[node] = seen[key]
+        if node not in new:
+            new[node] = _simplified(node, new, seen)
     return [new[y] for y in outputs]
+
+
+def _simplified(node: Node, new: dict[Node, Any], seen: dict[Any, Any]) -> Any:
+    if node.op is None:
+        return node
+    inputs = tuple(new.get(x, x) if isinstance(x, Node) else x for x in node.inputs)
+    shorter = _shorter(node, inputs)
+    if shorter is not None:
+        return shorter
+    if isinstance(node.op.lower, Expand) and node.dtype.kind != "c":
+        return _expanded(node, inputs, seen)
+    key = _key(node, inputs)
+    if key not in seen:
+        same = all(a is b for a, b in zip(inputs, node.inputs))
+        seen[key] = node if same else rebuilt(node, inputs)
+    return seen[key]
+
+
+def _expanded(node: Node, inputs: tuple[Any, ...], seen: dict[Any, Any]) -> Any:
+    """The other ops that express this one, simplified."""
+    newest = constant(None).number
+    y = node.op.lower.by(*inputs, **node.params)  # type: ignore[union-attr]
+    made, stack = {y}, [y]
+    while stack:
+        for x in stack.pop().inputs:
+            if isinstance(x, Node) and x.number > newest and x not in made:
+                made.add(x)
+                stack.append(x)
+    new: dict[Node, Any] = {}
+    for part in sorted(made, key=lambda x: x.number):
+        new[part] = _simplified(part, new, seen)
+    return new[y]
 
 
 def _key(node: Node, inputs: Sequence[Any]) -> Any:

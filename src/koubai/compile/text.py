@@ -162,7 +162,11 @@ class TextEmitter:
         if name in SIGNS:
             comparing = name in ("eq", "ne", "lt", "le", "gt", "ge")
             return lambda x, z: Term(f"({x.text} {SIGNS[name]} {z.text})", np.bool_ if comparing else x.dtype)
-        return lambda *xs: Term(f"{name}({', '.join(_bare(x.text) if isinstance(x, Term) else str(x) for x in xs)})", xs[0].dtype)
+        return lambda *xs: Term(f"{name}({', '.join(map(_argument, xs))})", xs[0].dtype)
+
+
+def _argument(x: Any) -> str:
+    return _bare(x.text) if isinstance(x, Term) else str(x)
 
 
 def _bare(text: str) -> str:
@@ -175,5 +179,3 @@ def _bare(text: str) -> str:
         if depth == 0 and k < len(text) - 1:
             return text
     return text[1:-1]
-
-

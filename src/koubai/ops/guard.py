@@ -9,6 +9,7 @@ import numpy as np
 from koubai.errors import LabelError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register
 from koubai.ops.define import arrays
+from koubai.ops.lowering import Guard
 
 __all__ = ["within"]
 
@@ -31,6 +32,11 @@ def _where(place: tuple[int, ...]) -> str:
     return f" in row {place[0]}" if len(place) == 1 else f" at {place}"
 
 
+def _fits(e: Any, x: Any, *, low: float, high: float, ignore: int | None, what: str, remedy: str = "") -> Any:
+    fits = e.both(e.ge(x, e.number(low, x)), e.le(x, e.number(high, x)))
+    return fits if ignore is None else e.either(fits, e.eq(x, e.number(ignore, x)))
+
+
 def _infer(x: Type, *, low: float, high: float, ignore: int | None, what: str, remedy: str = "") -> Type:
     return x
 
@@ -39,6 +45,7 @@ within = register(Op(
     "within", _within, _infer, linear=True,
     vjp=(lambda g, y, x, **params: g,),
     batch=lambda op, size, batched, x, **params: op(x, **params),
+    lower=Guard(_fits),
     words=Words("y = x, which must lie between two bounds", "dy/dx = 1",
                 "Passes values and gradient on, and refuses values outside the bounds, NaN included.",
                 "範囲内かどうかを確かめて、値も勾配もそのまま通す。範囲外の値や NaN は拒否する。"),

@@ -16,6 +16,7 @@ from koubai.errors import IndexingError
 from koubai.graph import Op, Sample, Type, Words, register
 from koubai.ops.define import arrays, ndim_of, shape_of
 from koubai.ops.elementwise import equal, where
+from koubai.ops.lowering import Place, View
 from koubai.ops.shape import reshape, stacked, transpose
 
 
@@ -145,6 +146,49 @@ def _scatter_batch(
     return op(g, *slots, pattern=(slice(None), *pattern), shape=(size, *shape))
 
 
+def _sources(e: Any, index: Sequence[Any], shape: Sequence[int], ranks: Sequence[int], pattern: Pattern) -> list[Any]:
+    """The index in x of the result's element at `index`; `ranks` are the axes of the index arrays."""
+    block, apart = _advanced_block(pattern, len(shape))
+    rank = max(ranks, default=0)
+    index = list(index)
+    common: list[Any] = []
+    if apart:
+        common, index = index[:rank], index[rank:]
+    found: list[Any] = []
+    taken = bool(apart)
+    used = sum(1 for p in pattern if p is not None and p is not Ellipsis)
+    for p in (*pattern, *(() if Ellipsis in _kinds(pattern) else (Ellipsis,))):
+        if p is None:
+            index.pop(0)
+        elif p is Ellipsis:
+            for _ in range(len(shape) - used):
+                found.append(index.pop(0))
+        elif isinstance(p, slice):
+            start, _, step = p.indices(shape[len(found)])
+            found.append(e.plus(e.times(index.pop(0), step), start))
+        else:
+            if block and not taken:
+                common, index, taken = index[:rank], index[rank:], True
+            n = shape[len(found)]
+            if isinstance(p, Slot):
+                found.append(e.read(p.number + 1, common[rank - ranks[p.number] :], n))
+            else:
+                found.append(int(p) % n if n else 0)
+    return found
+
+
+def _kinds(pattern: Pattern) -> list[Any]:
+    return [p for p in pattern if p is Ellipsis]
+
+
+def _getitem_source(e: Any, index: Any, x: Type, *slots: Type, pattern: Pattern) -> list[Any]:
+    return _sources(e, index, x.shape, [t.ndim for t in slots], pattern)
+
+
+def _scatter_target(e: Any, i: int, index: Any, types: Sequence[Type], *, pattern: Pattern, shape: Any) -> list[Any]:
+    return _sources(e, index, shape, [t.ndim for t in types[1:]], pattern)
+
+
 def _index_samples() -> list[Sample]:
     a, b = arrays((4, 3), (3, 4, 2))
     rows, columns = np.array([0, 2, 2]), np.array([[1], [0]])
@@ -174,7 +218,7 @@ getitem = register(Op(
     "getitem", _getitem, _getitem_infer,
     vjp=(lambda g, y, x, *slots, pattern: scatter(g, *slots, pattern=pattern, shape=shape_of(x)),) + (None,) * 32,
     jvp=(lambda t, y, x, *slots, pattern: getitem(t, *slots, pattern=pattern),) + (None,) * 32,
-    batch=_getitem_batch,
+    batch=_getitem_batch, lower=View(_getitem_source),
     words=Words("y = x[index]", "the gradient at the chosen places, 0 elsewhere",
                 "Elements chosen by position; the gradient goes to these places, added where one is chosen twice.",
                 "位置で要素を取り出す。勾配は取り出した場所へ戻し、重複は足し合わせる。"),
@@ -185,7 +229,7 @@ scatter = register(Op(
     lambda g, *slots, pattern, shape: Type(shape, g.dtype),
     vjp=(lambda g, y, x, *slots, pattern, shape: getitem(g, *slots, pattern=pattern),) + (None,) * 32,
     jvp=(lambda t, y, x, *slots, pattern, shape: scatter(t, *slots, pattern=pattern, shape=shape),) + (None,) * 32,
-    batch=_scatter_batch,
+    batch=_scatter_batch, lower=Place(_scatter_target, indexed=True),
     words=Words("y = zeros; y[index] += x", "the gradient at these places",
                 "Zeros with x added at the given places; it receives the gradient from there.",
                 "0の配列の指定位置に x を足し込む。勾配はその位置から取り出す。"),

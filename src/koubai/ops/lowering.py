@@ -28,7 +28,7 @@ class Scalar:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An op that only moves elements: ``source(e, index, x, **params)`` gives the index in x (a Type).
+    """An op that only moves elements: ``source(e, index, *types, **params)`` gives the index in the first input.
 
     Where the index depends on other inputs, ``e.read(k, index, length)`` is the element of input k as an
     index into an axis of that length; it is checked before anything is read.

@@ -14,9 +14,9 @@ import numpy as np
 
 from koubai.graph import Op, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated, dtype_by_example
-from koubai.ops.elementwise import exp, where
-from koubai.ops.lowering import Fold
-from koubai.ops.shape import broadcast_to, concatenate, flip, stacked, transpose
+from koubai.ops.elementwise import exp, log, where
+from koubai.ops.lowering import Expand, Fold
+from koubai.ops.shape import broadcast_to, concatenate, flip, reshape, stacked, transpose
 
 Axes = tuple[int, ...]
 
@@ -138,14 +138,30 @@ def _extremum_jvp(t: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
     return sum(t * _share(y, x, axis), axis=axis, keepdims=keepdims)
 
 
+def _extremum_fold(better: str) -> Fold:
+    """NumPy's extremum: a NaN wins against every number."""
+
+    def step(e: Any, y: Any, x: Any) -> Any:
+        return e.select(e.either(getattr(e, better)(y, x), e.ne(y, y)), y, x)
+
+    def start(dtype: Any) -> Any:
+        if dtype.kind == "f":
+            return -np.inf if better == "gt" else np.inf
+        if dtype.kind == "b":
+            return better != "gt"
+        return np.iinfo(dtype).min if better == "gt" else np.iinfo(dtype).max
+
+    return Fold(start, step)
+
+
 max = reduction(
-    "max", np.maximum.reduce, vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
+    "max", np.maximum.reduce, lower=_extremum_fold("gt"), vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
     words=Words("y = largest x over the axes", "dy/dx = 1 at the largest, else 0; ties share",
                 "Only the largest element receives the gradient; equal ones share it.",
                 "最大の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
 )  # fmt: skip
 min = reduction(
-    "min", np.minimum.reduce, vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
+    "min", np.minimum.reduce, lower=_extremum_fold("lt"), vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
     words=Words("y = smallest x over the axes", "dy/dx = 1 at the smallest, else 0; ties share",
                 "Only the smallest element receives the gradient; equal ones share it.",
                 "最小の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
@@ -161,12 +177,22 @@ def _logsumexp(x: Any, *, axis: Axes | None, keepdims: bool) -> Any:
     return y if keepdims else np.squeeze(y, axis=axis)[()]
 
 
+def _logsumexp_of_ops(x: Any, *, axis: Axes, keepdims: bool) -> Any:
+    if not x.size:  # no maximum: the logarithm of an empty sum
+        return log(sum(exp(x), axis=axis, keepdims=keepdims))
+    top = max(x, axis=axis, keepdims=True)
+    top = where((top > -np.inf) & (top < np.inf), top, 0.0)
+    total = sum(exp(x - top), axis=axis, keepdims=True)
+    y = log(total) + top
+    return y if keepdims else reshape(y, shape=reduced_shape(x.shape, axis, False))
+
+
 def _softmax(y: Any, x: Any, axis: Axes) -> Any:
     return exp(x - restored(y, x.shape, axis))
 
 
 logsumexp = reduction(
-    "logsumexp", _logsumexp,
+    "logsumexp", _logsumexp, lower=Expand(_logsumexp_of_ops),
     vjp=(lambda g, y, x, *, axis, keepdims: restored(g, x.shape, axis) * conjugated(_softmax(y, x, axis)),),
     jvp=(lambda t, y, x, *, axis, keepdims: sum(t * _softmax(y, x, axis), axis=axis, keepdims=keepdims),),
     words=Words("y = ln(sum of e^x over the axes)", "dy/dx = e^(x - y), the softmax of x",

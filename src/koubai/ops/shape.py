@@ -288,7 +288,7 @@ discrete = register(Op(
 ))  # fmt: skip
 stop_gradient = register(Op(
     "stop_gradient", lambda x: x, lambda x: x,
-    batch=lambda op, size, batched, x: op(x),
+    batch=lambda op, size, batched, x: op(x), lower=View(lambda e, index, x: index),
     words=Words("y = x", "0", "The same value; no gradient goes back.", "値はそのまま。勾配を止める。"),
     samples=lambda: [Sample(arrays((3,)))],
 ))  # fmt: skip

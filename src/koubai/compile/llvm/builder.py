@@ -414,7 +414,9 @@ class Function:
         """A load from another address in each lane; zero where the mask is."""
         name, align = f"llvm.masked.gather.{_overload(type)}.v{lanes_of(type)}p0", _size(type)
         self.module.declared[name] = f"declare {type} @{name}({pointers.type}, {mask.type}, {type})"
-        return self._op(f"call {type} @{name}({pointers.type} align {align} {pointers.text}, {mask}, {type} zeroinitializer)", type)
+        return self._op(
+            f"call {type} @{name}({pointers.type} align {align} {pointers.text}, {mask}, {type} zeroinitializer)", type
+        )
 
     def scatter(self, value: Value, pointers: Value, mask: Value) -> None:
         """A store to another address from each lane that the mask lets through, in the lanes' order."""

@@ -44,7 +44,7 @@ def assembly(text: str, machine: Machine) -> str:
 
 
 # Loops are not touched by LLVM unless marked: the emitters vectorize and unroll by themselves.
-_METADATA = "\n!0 = distinct !{!0, !1, !2}\n!1 = !{!\"llvm.loop.unroll.disable\"}\n!2 = !{!\"llvm.loop.vectorize.enable\", i1 false}\n"
+_METADATA = '\n!0 = distinct !{!0, !1, !2}\n!1 = !{!"llvm.loop.unroll.disable"}\n!2 = !{!"llvm.loop.vectorize.enable", i1 false}\n'
 
 
 def _optimized(text: str, machine: Any) -> Any:

@@ -1,5 +1,8 @@
-"""From nests of loops to LLVM functions."""
+"""From nests of loops to LLVM functions: vectors, masks, what stays outside of a loop.
 
-from koubai.compile.native.nests import write_check, write_nest
+May import `compile.nest`, `compile.index`, `compile.product`, `compile.math` and `compile.llvm`.
+"""
 
-__all__ = ["write_check", "write_nest"]
+from koubai.compile.native.program import Assembled, write_program
+
+__all__ = ["Assembled", "write_program"]

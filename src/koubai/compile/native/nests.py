@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from koubai.compile.index import Affine, Counter, Division, Index, Read, affine, counters_of, plus, times
-from koubai.compile.llvm.builder import Block, Function, Module, Value, element_of, lanes_of, vector
+from koubai.compile.llvm.builder import Block, Module, Value, lanes_of, vector
 from koubai.compile.llvm.machine import Machine
 from koubai.compile.native.scalars import Emitter, Number, element, memory
 from koubai.compile.nest import Apply, Check, Literal, Load, Nest, Store, buffers_read, stride

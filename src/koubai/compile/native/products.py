@@ -15,7 +15,9 @@ from koubai.compile.product import write_product
 __all__ = ["write_products"]
 
 
-def write_products(module: Module, machine: Machine, nest: Product, name: str, scratch: int) -> tuple[list[Written], int]:
+def write_products(
+    module: Module, machine: Machine, nest: Product, name: str, scratch: int
+) -> tuple[list[Written], int]:
     """Functions ``void f(ptr a, ptr b, ptr c, ptr scratch, i64 first, i64 last)``, and the bytes of scratch they need.
 
     Parameters
@@ -74,5 +76,3 @@ def _stacked(module: Module, name: str, made: Any, nest: Product, bases: Any) ->
     loops(list(nest.stack), True)
     f.ret()
     return name
-
-

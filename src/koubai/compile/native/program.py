@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
 from koubai.compile.llvm.builder import Function, Module, Value
 from koubai.compile.llvm.machine import Machine
 from koubai.compile.native.nests import Written, write_check, write_nest
@@ -174,5 +173,3 @@ def touched(nest: Any) -> list[Buffer]:
     if isinstance(nest, Product):
         return [nest.a.buffer, nest.b.buffer, nest.c.buffer]
     return [*buffers_read(nest.stores), *(s.buffer for s in nest.stores)]
-
-
