@@ -69,10 +69,19 @@ class Block:
 
 
 class Module:
-    """Functions, the external functions that they call, and constant tables."""
+    """Functions, the external functions that they call, and constant tables.
 
-    def __init__(self, triple: str | None = None) -> None:
-        self.triple = triple
+    Parameters
+    ----------
+    triple : str, optional
+        The target as LLVM names it.
+    fma : bool
+        Whether the target rounds x z + y once in one instruction; without it formulas that need the exact
+        error of a product take a longer way, right on every target.
+    """
+
+    def __init__(self, triple: str | None = None, *, fma: bool = False) -> None:
+        self.triple, self.fma = triple, fma
         self.functions: dict[str, Function] = {}
         self.declared: dict[str, str] = {}
         self.globals: dict[str, str] = {}
@@ -130,7 +139,7 @@ class Function:
         self.module, self.name, self.result = module, name, result
         self.attributes, self.linkage = attributes, linkage
         self._signature = ", ".join(f"{kind} %{label}" for kind, label in arguments)
-        self.arguments = [Value(f"%{label}", kind.split(" ")[0]) for kind, label in arguments]
+        self.arguments = [Value(f"%{label}", _type_of(kind)) for kind, label in arguments]
         self._counter = 0
         self.entry = Block("entry")
         self.block = Block("body")
@@ -437,6 +446,11 @@ class Function:
             place = self._op(f"alloca {start.type}", "ptr")
         self.store(start, place)
         return place
+
+
+def _type_of(argument: str) -> str:
+    """An argument's type without the attributes after it."""
+    return argument[: argument.index(">") + 1] if argument[0] == "<" else argument.split(" ")[0]
 
 
 def _size(type: str) -> int:

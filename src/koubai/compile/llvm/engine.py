@@ -20,12 +20,14 @@ class Code:
     ----------
     text : str
         LLVM IR of a module whose functions do the work of vectorizing themselves.
+    machine : Machine, optional
+        A lesser processor of this one's kind, to see that its code works too; by default this one.
     """
 
-    def __init__(self, text: str) -> None:
-        machine = _target_machine(host())
-        module = _optimized(text, machine)
-        self._engine = binding.create_mcjit_compiler(module, machine)
+    def __init__(self, text: str, machine: Machine | None = None) -> None:
+        target = _target_machine(machine or host(), jit=True)
+        module = _optimized(text, target)
+        self._engine = binding.create_mcjit_compiler(module, target)
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
@@ -69,8 +71,7 @@ def _start_host() -> None:
     binding.initialize_native_asmprinter()
 
 
-def _target_machine(machine: Machine) -> Any:
-    native = machine is host()
-    (_start_host if native else _start)()
+def _target_machine(machine: Machine, *, jit: bool = False) -> Any:
+    (_start_host if jit else _start)()
     target = binding.Target.from_triple(machine.triple)
-    return target.create_target_machine(cpu=machine.cpu, features=machine.features, opt=2, jit=native)
+    return target.create_target_machine(cpu=machine.cpu, features=machine.features, opt=2, jit=jit)

@@ -1,0 +1,188 @@
+"""The coefficients of koubai/compile/math: best polynomials in the sense of the largest weighted error.
+
+    python benchmarks/minimax.py > src/koubai/compile/math/coefficients.py
+    python benchmarks/minimax.py EXP  # one of them
+
+Remez's exchange algorithm with 60 digits (needs mpmath). Coefficients are rounded to the target's precision one after
+the other, lowest power first, and the others fitted again after each rounding, so that the printed polynomial,
+not its unrounded ideal, has the printed error.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mpmath import mp, mpf
+from scipy.optimize import linprog
+
+mp.dps = 60
+Real = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Minimize max |weight(x) (f(x) - sum of c_k x^powers[k])| over an interval."""
+
+    f: Real
+    low: Any
+    high: Any
+    powers: Sequence[int]
+    weight: Real
+    dtype: type
+    points: int = 40
+
+
+def remez(f: Sequence[Any], basis: Sequence[Sequence[Any]], weight: Sequence[Any]) -> tuple[list[Any], Any]:
+    """The best coefficients for values on a grid, basis[k][i], and the largest weighted error."""
+    count, size = len(basis), len(f)
+    if count == 0:
+        return [], max(abs(w * y) for w, y in zip(weight, f))
+    at = [round((size - 1) * (1 - np.cos(np.pi * k / count)) / 2) for k in range(count + 1)]
+    best: tuple[list[Any], Any] = ([], mp.inf)
+    for _ in range(60):
+        rows = [[b[i] for b in basis] + [(-1) ** k / weight[i]] for k, i in enumerate(at)]
+        solution = mp.lu_solve(mp.matrix(rows), mp.matrix([f[i] for i in at]))
+        c, level = list(solution[:count]), abs(solution[count])
+        error = [w * (y - mp.fdot(c, [b[i] for b in basis])) for i, (w, y) in enumerate(zip(weight, f))]
+        largest = max(map(abs, error))
+        if largest < best[1]:
+            best = c, largest
+        if largest <= level * mpf("1.0001"):
+            break
+        at = exchange(error, at)
+    return best
+
+
+def exchange(error: Sequence[Any], at: Sequence[int]) -> list[int]:
+    """The alternating extrema of an error curve, as many as there were points, the largest among them."""
+    runs: list[int] = []
+    for i, e in enumerate(error):
+        if runs and (e > 0) == (error[runs[-1]] > 0):
+            if abs(e) > abs(error[runs[-1]]):
+                runs[-1] = i
+        else:
+            runs.append(i)
+    while len(runs) > len(at):
+        if len(runs) - len(at) == 1:
+            runs.pop(0 if abs(error[runs[0]]) < abs(error[runs[-1]]) else -1)
+        else:
+            k = min(range(len(runs) - 1), key=lambda k: max(abs(error[runs[k]]), abs(error[runs[k + 1]])))
+            del runs[k : k + 2]
+    return runs if len(runs) == len(at) else list(at)
+
+
+def correct(error: Sequence[Any], basis: Sequence[Sequence[Any]], weight: Sequence[Any]) -> list[Any]:
+    """The changes of some coefficients that make the largest weighted error least: a linear program.
+
+    Small changes of a small error, so that float64 is enough; unlike Remez's exchange it needs no Haar condition,
+    which fails once the lowest power is fixed on an interval with 0 inside.
+    """
+    scale = max(abs(w * e) for w, e in zip(weight, error))
+    right = np.array([float(w * e / scale) for w, e in zip(weight, error)])
+    columns = [np.array([float(w * x) for w, x in zip(weight, b)]) for b in basis]
+    sizes = [np.abs(c).max() for c in columns]
+    left = np.column_stack([c / s for c, s in zip(columns, sizes)])
+    ones = np.ones((len(right), 1))
+    solved = linprog(
+        [0.0] * len(basis) + [1.0],
+        np.vstack([np.hstack([left, -ones]), np.hstack([-left, -ones])]),
+        np.concatenate([right, -right]),
+        bounds=[(None, None)] * len(basis) + [(0, None)],
+    )
+    return [mpf(x) * scale / s for x, s in zip(solved.x, sizes)]
+
+
+def fit(what: Fit) -> tuple[list[float], float]:
+    """Rounded coefficients and the error in bits, -log2 of it."""
+    size = what.points * (len(what.powers) + 2)
+    grid = [
+        what.low + (what.high - what.low) * (1 - mp.cos(mp.pi * (mpf(k) + mpf(1) / 2) / size)) / 2 for k in range(size)
+    ]
+    f = [what.f(x) for x in grid]
+    weight = [abs(what.weight(x)) for x in grid]
+    basis = [[x**p for x in grid] for p in what.powers]
+    c, _ = remez(f, basis, weight)
+    for k in range(len(c)):
+        c[k] = mpf(float(what.dtype(float(c[k]))))
+        if k + 1 < len(c):
+            error = [y - mp.fdot(c, [b[i] for b in basis]) for i, y in enumerate(f)]
+            for j, change in enumerate(correct(error, basis[k + 1 :], weight), k + 1):
+                c[j] += change
+    largest = max(abs(w * (y - mp.fdot(c, [b[i] for b in basis]))) for i, (w, y) in enumerate(zip(weight, f)))
+    return [float(x) for x in c], float(-mp.log(largest, 2))
+
+
+def series(f: Real, terms: Sequence[tuple[Any, int]]) -> Real:
+    """(f(x) - the leading terms c x^p of its series) over the next power, at 0 too, where digits would cancel."""
+
+    def rest(x: Any) -> Any:
+        with mp.workdps(200):
+            return (f(mpf(x)) - sum(c * mpf(x) ** p for c, p in terms)) / mpf(x) ** (terms[-1][1] + 1)
+
+    return rest
+
+
+HALF_LN2 = mp.log(2) / 2 * mpf("1.001")  # with room for the rounding of the quotient
+LOG_LOW, LOG_HIGH = mp.sqrt(mpf(1) / 2) - 1, mp.sqrt(2) - 1
+TARGETS = {"float": np.float32, "double": np.float64}
+
+
+def exponential(scale: int, counts: Sequence[int], relative_to: Real) -> dict[str, Fit]:
+    """(e^(k x) - 1 - k x)/(k x^2) where |k x| <= ln(2)/2, for an error relative to something."""
+    f = series(lambda x: mp.expm1(scale * x) / scale, [(mpf(0), 0), (mpf(1), 1)])
+    edge = HALF_LN2 / scale
+    return {
+        element: Fit(f, -edge, edge, range(n), lambda x: x**2 / relative_to(scale * x), dtype)
+        for n, (element, dtype) in zip(counts, TARGETS.items())
+    }
+
+
+def log_double(z: Any) -> Any:
+    """ln(1 + f) = 2 s + s R(s^2) with s = f/(2 + f): R(z)/z."""
+    s = mp.sqrt(z)
+    return (2 * mp.atanh(s) / s - 2) / z
+
+
+FITS: dict[str, dict[str, Fit]] = {
+    "EXP": exponential(1, (5, 10), mp.exp),
+    "TANH": {
+        element: Fit(
+            lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
+            mpf("1e-20"), (HALF_LN2 / 2) ** 2, range(n), lambda z: z, dtype,
+        )
+        for n, (element, dtype) in zip((3, 6), TARGETS.items())
+    },
+    "LOG": {
+        "float": Fit(
+            series(mp.log1p, [(mpf(1), 1), (mpf(-1) / 2, 2)]),
+            LOG_LOW, LOG_HIGH, range(8), lambda x: x**3 / mp.log1p(x), np.float32,
+        ),
+        "double": Fit(
+            log_double, mpf("1e-30"), (LOG_HIGH / (2 + LOG_HIGH)) ** 2, range(7), lambda z: z, np.float64
+        ),
+    },
+}  # fmt: skip
+
+
+HEAD = '"""Best polynomials, lowest power first; benchmarks/minimax.py says of what, and writes this file."""'
+
+
+def main(wanted: Sequence[str]) -> None:
+    print(f"{HEAD}\n\n# fmt: off")
+    for name in wanted or FITS:
+        print(f"{name} = {{")
+        for element, what in FITS[name].items():
+            c, bits = fit(what)
+            body = ", ".join(str(what.dtype(x)) for x in c)
+            print(f"    # error 2^-{bits:.1f} on [{float(what.low):.6g}, {float(what.high):.6g}]")
+            print(textwrap.fill(f'"{element}": ({body},),', 118, initial_indent="    ", subsequent_indent=" " * 8))
+        print("}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

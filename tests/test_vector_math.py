@@ -1,0 +1,60 @@
+"""The vector functions keep the bounds in their records, on every kind of processor."""
+
+import numpy as np
+import pytest
+
+from koubai.compile.llvm.engine import assembly
+from koubai.compile.llvm.machine import aarch64, host, x86_64
+from koubai.compile.math import functions
+from vector_math_cases import CASES, Compiled, emitted, errors, exact, points
+
+BOTH = [(name, dtype) for name in functions for dtype in ("float32", "float64")]
+EXTENDED = np.finfo(np.longdouble).nmant >= 63
+X86 = host().triple.startswith("x86_64")
+
+
+def bound(name, dtype):
+    return functions[name].ulp32 if dtype == "float32" else functions[name].ulp64
+
+
+def check(name, dtype, count, **where):
+    if dtype == "float64" and not EXTENDED:
+        pytest.skip("needs a long double with 64 bits")
+    x = points(name, dtype, count)
+    y = Compiled(name, dtype, **where)(x)
+    off = errors(y, exact(name, x))
+    k = np.argmax(off)
+    assert off[k] <= bound(name, dtype), f"{name}({x[k]!r}) = {y[k]!r} is {off[k]:.2f} ulp off, at {off.argmax()}"
+
+
+@pytest.mark.parametrize(("name", "dtype"), BOTH)
+def test_errors_stay_below_the_bound(name, dtype):
+    check(name, dtype, 2**20 if dtype == "float32" else 2**17)
+
+
+@pytest.mark.skipif(not X86, reason="an x86-64 processor")
+@pytest.mark.parametrize(("name", "dtype"), BOTH)
+def test_errors_stay_below_the_bound_on_the_oldest_processor(name, dtype):
+    """Vectors of 16 bytes, no fused multiply-add."""
+    machine = x86_64()
+    check(name, dtype, 2**15, lanes=machine.lanes(np.dtype(dtype).itemsize), machine=machine)
+
+
+@pytest.mark.parametrize(("name", "dtype"), BOTH)
+def test_lanes_do_not_change_the_bits(name, dtype):
+    x = points(name, dtype, 2**12)
+    wide = Compiled(name, dtype)(x)
+    for lanes in (1, 4):
+        np.testing.assert_array_equal(Compiled(name, dtype, lanes)(x), wide)
+
+
+@pytest.mark.parametrize("machine", [x86_64(), x86_64("x86-64-v3", level=3), aarch64()], ids=lambda m: m.cpu)
+def test_code_is_made_for_every_processor_without_calling_a_library(machine):
+    for name, dtype in BOTH:
+        text = assembly(emitted(name, dtype, machine.lanes(np.dtype(dtype).itemsize), machine), machine)
+        calls = [line.split()[-1] for line in text.splitlines() if line.split()[:1] in (["callq"], ["call"], ["bl"])]
+        assert all(f".{'float' if dtype == 'float32' else 'double'}" in called for called in calls), calls
+
+
+def test_every_function_has_a_case():
+    assert CASES.keys() == functions.keys()
