@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 
 import koubai.ops
+import koubai.tensor.control  # ops around a body
 from koubai.graph import registry
 
 INTRODUCTION = """\

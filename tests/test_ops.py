@@ -21,6 +21,7 @@ OPS = registry()
 WITHOUT = {
     # One result of an op that has several: its input is a tuple, which no sample can hold.
     "output": ("words",),
+    "discrete_output": ("words",),
     # Each example of a stack draws a mask of its own, so that a loop over them is no reference.
     "dropout_mask": ("batch",),
 }

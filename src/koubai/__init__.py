@@ -19,8 +19,8 @@ _HOME = {
     ),
     "koubai.graph": ("Op", "Sample", "Type", "Words", "register", "verify"),
     "koubai.tensor": (
-        "Function", "Tensor", "compile", "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "tensor",
-        "value_and_grad", "vjp", "vmap",
+        "Function", "Tensor", "checkpoint", "compile", "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "scan",
+        "tensor", "value_and_grad", "vjp", "vmap",
     ),
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
     "koubai.train": ("History", "evaluate", "fit", "load", "save"),
@@ -89,6 +89,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.graph import verify as verify
     from koubai.tensor import Function as Function
     from koubai.tensor import Tensor as Tensor
+    from koubai.tensor import checkpoint as checkpoint
     from koubai.tensor import compile as compile
     from koubai.tensor import grad as grad
     from koubai.tensor import hessian as hessian
@@ -96,6 +97,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.tensor import jacobian as jacobian
     from koubai.tensor import jvp as jvp
     from koubai.tensor import no_grad as no_grad
+    from koubai.tensor import scan as scan
     from koubai.tensor import tensor as tensor
     from koubai.tensor import value_and_grad as value_and_grad
     from koubai.tensor import vjp as vjp

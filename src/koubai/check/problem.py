@@ -12,7 +12,7 @@ from koubai.check.slope import Slope, slope_of
 from koubai.errors import GradientError, UsageError
 from koubai.graph import Node, constant
 from koubai.tensor import Tensor, jvp, vjp
-from koubai.tensor.trees import flatten
+from koubai.tensor.trees import flatten, leaf_names
 
 __all__ = ["Problem", "random_direction"]
 
@@ -41,7 +41,7 @@ class Problem:
         flat, rebuild = flatten(list(xs))
         self._f, self._rebuild, self._owners = f, rebuild, _owners(xs)
         self.leaves = [double("check_grads", n, leaf) for n, leaf in zip(self._owners, flat)]
-        self.names: list[str] = names or _names(xs)
+        self.names: list[str] = names or [name for n, x in enumerate(xs) for name in leaf_names(f"argument {n}", x)]
         self.subject = subject
         self._kept: list[int] | None = None
         self.outputs = self._first_run()
@@ -158,18 +158,3 @@ def _scale(x: Any) -> float:
 
 def _owners(xs: Sequence[Any]) -> list[int]:
     return [n for n, x in enumerate(xs) for _ in flatten(x)[0]]
-
-
-def _names(xs: Sequence[Any]) -> list[str]:
-    """``argument 1['w'][0]`` for each leaf."""
-    names: list[str] = []
-    waiting = [(f"argument {n}", x) for n, x in reversed(list(enumerate(xs)))]
-    while waiting:
-        name, x = waiting.pop()
-        if isinstance(x, dict):
-            waiting += [(f"{name}[{key!r}]", value) for key, value in reversed(x.items())]
-        elif isinstance(x, (tuple, list)):
-            waiting += [(f"{name}[{i}]", value) for i, value in reversed(list(enumerate(x)))]
-        elif x is not None:
-            names.append(name)
-    return names

@@ -7,6 +7,7 @@ import pkgutil
 from unicodedata import east_asian_width
 
 import koubai.ops
+import koubai.tensor.control
 from koubai.errors import DataError
 from koubai.graph import registry
 

@@ -5,7 +5,8 @@ Each rule stands in the op's record; here is only the order in which they are ap
 """
 
 from koubai.diff.batch import batched
+from koubai.diff.bodies import pull, push, stack_up, zeros
 from koubai.diff.forward import forward_mode
 from koubai.diff.reverse import conform, gradients, reverse_mode
 
-__all__ = ["batched", "conform", "forward_mode", "gradients", "reverse_mode"]
+__all__ = ["batched", "conform", "forward_mode", "gradients", "pull", "push", "reverse_mode", "stack_up", "zeros"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from koubai.graph import Node, topological, value_of
+from koubai.graph import Node, is_cut, topological, value_of
 from koubai.ops.shape import stack, stacked, stop_gradient
 from koubai.ops.structure import outputs_of
 
@@ -33,20 +33,10 @@ def batched(
         on = tuple(isinstance(x, Node) and x in found for x in node.inputs)
         inputs = [found[x] if b else look(x) for x, b in zip(node.inputs, on)]
         result = _apply(node, size, on, inputs)
-        if _cut(node):
-            result = stop_gradient(result)
+        if is_cut(node):
+            result = tuple(map(stop_gradient, result)) if type(result) is tuple else stop_gradient(result)
         found[node] = result
     return [found[y] if isinstance(y, Node) and y in found else stacked(look(y), False, size) for y in outputs]
-
-
-def _cut(node: Node) -> bool:
-    """Whether the gradient ends here although the op has one (`kb.no_grad`)."""
-    op: Any = node.op
-    return (
-        not node.requires_grad
-        and op.vjp is not None
-        and any(isinstance(x, Node) and x.requires_grad for x in node.inputs)
-    )
 
 
 def _apply(node: Node, size: int, on: Sequence[bool], inputs: list[Any]) -> Any:

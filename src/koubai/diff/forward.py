@@ -7,7 +7,7 @@ from typing import Any
 
 from koubai.diff.reverse import active
 from koubai.errors import UnsupportedError
-from koubai.graph import Node, value_of
+from koubai.graph import Node, joint_jvp, value_of
 from koubai.ops.elementwise import real
 from koubai.ops.shape import astype, broadcast_to
 
@@ -30,15 +30,24 @@ def forward_mode(
         if node in found:
             continue
         inputs = [look(x) for x in node.inputs]
-        total = None
-        for i, x in enumerate(node.inputs):
-            if isinstance(x, Node) and x in found:
-                part = _push(node, i, found[x], look(node), inputs)
-                if part is not None:
-                    total = part if total is None else _sum(total, part)
+        ts = [found.get(x) if isinstance(x, Node) else None for x in node.inputs]
+        total = _pushed(node, ts, look(node), inputs)
         if total is not None:
             found[node] = total if type(total) is tuple else _as_result(total, node)
     return [found.get(node) for node in outputs]
+
+
+def _pushed(node: Node, ts: Sequence[Any], y: Any, inputs: list[Any]) -> Any:
+    """The change of a node when its inputs change by `ts`; None where they do not, or where none comes through."""
+    jvp: Any = node.op and node.op.jvp
+    if type(jvp) is joint_jvp:
+        return jvp.rule(ts, y, *inputs, **node.params)
+    total = None
+    for i, t in enumerate(ts):
+        part = None if t is None else _push(node, i, t, y, inputs)
+        if part is not None:
+            total = part if total is None else _sum(total, part)
+    return total
 
 
 def _push(node: Node, i: int, t: Any, y: Any, inputs: list[Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import GradientShapeError, ShapeError, UsageError
-from koubai.graph import Node, users_first, value_of
+from koubai.graph import Node, joint_vjp, users_first, value_of
 from koubai.ops.elementwise import real
 from koubai.ops.shape import astype, broadcast_to, summed_to
 from koubai.ops.structure import output
@@ -45,11 +45,15 @@ def gradients(outputs: Sequence[Node], cotangents: Sequence[Any]) -> dict[Node, 
             continue
         if g is None:
             continue
-        if type(g) is list:
-            g = _filled(g, node)
         inputs = node.inputs
         values = [x.value if isinstance(x, Node) else x for x in inputs]
         y, rules, params = node.value, op.vjp, node.params
+        if type(g) is list:
+            if type(rules) is joint_vjp:
+                wanted = [isinstance(x, Node) and x.requires_grad for x in inputs]
+                rules = rules.messages(wanted, g, y, values, params)
+            else:
+                g = _filled(g, node)
         for i, x in enumerate(inputs):
             if not (isinstance(x, Node) and x.requires_grad):
                 continue
@@ -105,15 +109,19 @@ def reverse_mode(
         g = found.pop(node, None)
         if g is None:
             continue
-        if type(g) is list:
-            g = _filled(g, node)
         inputs = [look(x) for x in node.inputs]
         op: Any = node.op
-        y, params = look(node), node.params
+        y, rules, params = look(node), op.vjp, node.params
+        if type(g) is list:
+            if type(rules) is joint_vjp:
+                wanted = [isinstance(x, Node) and x in inside for x in node.inputs]
+                rules = rules.messages(wanted, g, y, inputs, params)
+            else:
+                g = _filled(g, node)
         for i, x in enumerate(node.inputs):
             if not isinstance(x, Node) or x not in inside:
                 continue
-            rule = op.vjp[i]
+            rule = rules[i]
             if x.number > node.number:
                 raise stale(node, x)
             if rule is not None:

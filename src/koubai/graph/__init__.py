@@ -5,14 +5,27 @@ Everything else in koubai is a reading of what is defined here. May import `erro
 
 from koubai.graph import memory as _memory  # noqa: F401 - sets the allocator up
 from koubai.graph.apply import apply, recording, tracing, value_of
+from koubai.graph.body import Body, is_cut, trace
 from koubai.graph.node import Node, constant, placeholder
-from koubai.graph.op import Op, Refusal, Sample, Words, register, registered, registry, variadic
+from koubai.graph.op import (
+    Op,
+    Refusal,
+    Sample,
+    Words,
+    joint_jvp,
+    joint_vjp,
+    register,
+    registered,
+    registry,
+    variadic,
+)
 from koubai.graph.text import to_text
 from koubai.graph.types import Type, type_of
 from koubai.graph.verify import verify
 from koubai.graph.walk import topological, users_first
 
 __all__ = [
+    "Body",
     "Node",
     "Op",
     "Refusal",
@@ -21,6 +34,9 @@ __all__ = [
     "Words",
     "apply",
     "constant",
+    "is_cut",
+    "joint_jvp",
+    "joint_vjp",
     "placeholder",
     "recording",
     "register",
@@ -28,6 +44,7 @@ __all__ = [
     "registry",
     "to_text",
     "topological",
+    "trace",
     "tracing",
     "type_of",
     "users_first",

@@ -10,7 +10,18 @@ from typing import Any
 from koubai.errors import UsageError
 from koubai.graph.apply import apply
 
-__all__ = ["Op", "Refusal", "Sample", "Words", "register", "registered", "registry", "variadic"]
+__all__ = [
+    "Op",
+    "Refusal",
+    "Sample",
+    "Words",
+    "joint_jvp",
+    "joint_vjp",
+    "register",
+    "registered",
+    "registry",
+    "variadic",
+]
 
 Rule = Callable[..., Any]
 
@@ -74,6 +85,44 @@ class variadic:
         return partial(self.rule, index)
 
 
+class joint_vjp:
+    """One rule for all inputs of an op with several outputs, whose gradients come out of one computation.
+
+    ``rule(wanted, g, y, *xs, **params)`` returns one gradient an input, or None: ``wanted[i]`` says whether input
+    i receives one. ``g`` has an entry for each output, None for one that nothing has come back to.
+    """
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __getitem__(self, index: int) -> Rule:
+        return lambda g, y, *xs, **params: self.rule([i == index for i in range(len(xs))], g, y, *xs, **params)[index]
+
+    def messages(
+        self, wanted: Sequence[bool], g: Any, y: Any, xs: Sequence[Any], params: dict[str, Any]
+    ) -> list[Rule | None]:
+        """The gradients, computed together, as rules that have only to hand them out."""
+        found = self.rule(wanted, g, y, *xs, **params)
+        return [None if part is None else (lambda *_, part=part, **__: part) for part in found]
+
+
+class joint_jvp:
+    """One rule for all inputs: ``rule(ts, y, *xs, **params)`` is the change of y when each input changes by its t,
+    which is None for an input that does not change."""
+
+    __slots__ = ("rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def __getitem__(self, index: int) -> Rule:
+        return lambda t, y, *xs, **params: self.rule(
+            [t if i == index else None for i in range(len(xs))], y, *xs, **params
+        )
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Op:
     """One operation.
@@ -87,7 +136,7 @@ class Op:
     infer : callable
         ``infer(*types, **params) -> Type`` (or a tuple of Types). Raises a `ShapeError` or `DTypeError`
         that says what was expected and what came.
-    vjp, jvp : sequence of callables, or None
+    vjp, jvp : sequence of callables, `variadic`, `joint_vjp` or `joint_jvp`, or None
         One rule an input: ``vjp[i](g, y, *xs, **params)`` is the gradient that input i receives when y
         receives g; ``jvp[i](t, y, *xs, **params)`` is the change of y when input i changes by t. Written
         with ops and operators only, so that they compute on arrays and record on tensors. The engine
@@ -112,8 +161,8 @@ class Op:
     forward: Callable[..., Any]
     infer: Callable[..., Any]
     words: Words
-    vjp: Sequence[Rule | None] | variadic | None = None
-    jvp: Sequence[Rule | None] | variadic | None = None
+    vjp: Sequence[Rule | None] | variadic | joint_vjp | None = None
+    jvp: Sequence[Rule | None] | variadic | joint_jvp | None = None
     batch: Callable[..., Any] | None = None
     lower: Any = None
     samples: Callable[[], Sequence[Sample]] = tuple

@@ -22,7 +22,7 @@ def verify(outputs: Any) -> None:
     Legal means: inputs are older than their users (so there are no cycles); every input is a node, an
     array or a number; every node's type is what its op infers from its inputs' types; a value, where there
     is one, has that type; only floating-point and complex nodes (or tuples of such) require a gradient;
-    the node of an op with several outputs is used only by ``output``.
+    the node of an op with several outputs is used only by ``output`` and ``discrete_output``.
     """
     nodes = [outputs] if isinstance(outputs, Node) else outputs
     if not isinstance(nodes, (tuple, list)) or not all(isinstance(node, Node) for node in nodes):
@@ -47,7 +47,7 @@ def _verify_node(node: Node) -> None:
             raise VerifyError(f"{label}: input {i} was made after its user, so the graph may have a cycle")
         if not isinstance(x, (Node, np.ndarray, np.generic, bool, int, float, complex)):
             raise VerifyError(f"{label}: input {i} is neither node, array nor number: {type(x).__name__}")
-        if isinstance(x, Node) and isinstance(x.type, tuple) and node.op.name != "output":
+        if isinstance(x, Node) and isinstance(x.type, tuple) and node.op.name not in ("output", "discrete_output"):
             raise VerifyError(f"{label}: input {i} has several outputs; take one with `output`")
     try:
         expected = node.op.infer(*types_of(node.op, node.inputs), **node.params)

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from koubai.errors import DTypeError, UnsupportedError, UsageError
+from koubai.errors import DTypeError, TracingError, UnsupportedError, UsageError
 from koubai.graph import Node
 from koubai.nn.members import loaded, matching, refuse_container
 from koubai.nn.parameter import Buffer, Parameter
@@ -110,6 +110,12 @@ class Module:
             overrides[id(self), name] = new
         elif watch is not None:
             self._state_of(watch, name).now = new
+        elif new.value is None:
+            raise TracingError(
+                f"{new.name or name}: a layer assigns a traced value to this buffer inside of kb.vmap, kb.scan or "
+                f"kb.checkpoint, out of which nothing but the function's results can come; use eval(), or "
+                f"kb.nn.stateful_call and return the buffers"
+            )
         else:
             self._members[name] = new
 

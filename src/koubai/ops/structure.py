@@ -24,10 +24,18 @@ output = register(Op(
     words=Words("y = output number i of an op that has several", "the gradient goes to that output",
                 "One of the results of an operation that has several.", "複数の出力をもつ演算の、出力の一つ。"),
 ))  # fmt: skip
+discrete_output = register(Op(
+    "discrete_output", output.forward, output.infer,
+    batch=lambda op, size, batched, x, *, index: op(x, index=index),
+    words=Words("y = output number i of an op that has several", "0",
+                "One of several results, of integers or truth values; no gradient.",
+                "複数の出力のうち、整数・真偽値のもの。勾配は流れない。"),
+))  # fmt: skip
 
 
 def outputs_of(result: Any) -> tuple[Any, ...]:
     """The results of an op that has several, one by one."""
     if isinstance(result, Node):
-        return tuple(output(result, index=i) for i in range(len(result.type)))
+        types = enumerate(result.type)
+        return tuple((output if t.differentiable else discrete_output)(result, index=i) for i, t in types)
     return tuple(result)

@@ -4,6 +4,7 @@ May import `diff`, `compile`, `ops`, `graph` and `errors`.
 """
 
 from koubai.tensor.compiled import Compiled, compile
+from koubai.tensor.control import checkpoint, scan
 from koubai.tensor.function import Function
 from koubai.tensor.tensor import Tensor, no_grad, tensor
 from koubai.tensor.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
@@ -12,6 +13,7 @@ __all__ = [
     "Compiled",
     "Function",
     "Tensor",
+    "checkpoint",
     "compile",
     "grad",
     "hessian",
@@ -19,6 +21,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "no_grad",
+    "scan",
     "tensor",
     "value_and_grad",
     "vjp",

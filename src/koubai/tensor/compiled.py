@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from koubai.errors import TracingError
 from koubai.graph import Node, Type, constant, placeholder, to_text, topological, tracing, type_of
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.trees import flatten
@@ -143,6 +144,7 @@ class _Traced:
         self.inputs += [state.before for state in self.states]
         self.captured = self._captured()
         self.types = [node.type for node in self.captured]
+        self._refuse_strangers()
         stands_for = {node: _stand_in(node) for node in self.captured}
         self.outputs = simplify(self.traced, {**{x: x for x in self.inputs}, **stands_for})
         self.program = Program([*self.inputs, *stands_for.values()], self.outputs)
@@ -154,6 +156,17 @@ class _Traced:
             if node.number > self.start:
                 reached += [x for x in node.inputs if isinstance(x, Node) and x.number < self.start]
         return [node for node in dict.fromkeys(reached) if node.value is not None]
+
+    def _refuse_strangers(self) -> None:
+        """Refuse what stood for a value inside of a loop or a vmap, and was carried out of it."""
+        known = set(self.inputs)
+        for node in topological(self.traced):
+            if node.op is None and node.value is None and node not in known:
+                raise TracingError(
+                    f"compile: a value of type {node.type} from inside of kb.scan, kb.checkpoint or kb.vmap is used "
+                    f"outside; return it from the function there instead of assigning it (to a layer's buffer, a list, "
+                    f"a variable)"
+                )
 
     def holds(self) -> bool:
         """Whether a new trace would be the same: settings and the types of captured tensors have not changed."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from koubai.errors import UsageError
 
-__all__ = ["flatten", "matched", "tree_map"]
+__all__ = ["flatten", "leaf_names", "matched", "tree_map"]
 
 
 def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
@@ -40,6 +40,27 @@ def _walk(tree: Any, leaves: list[Any]) -> Callable[[Any], Any]:
         return lambda values: kind(build(values) for build in items)
     leaves.append(tree)
     return lambda values: next(values)
+
+
+def leaf_names(name: str, tree: Any) -> list[str]:
+    """What to call each leaf of a container that has this name, in the order of `flatten`.
+
+    Examples
+    --------
+    >>> leaf_names("carry", {"w": (1, 2), "b": 3})
+    ["carry['w'][0]", "carry['w'][1]", "carry['b']"]
+    """
+    names: list[str] = []
+    waiting = [(name, tree)]
+    while waiting:
+        name, x = waiting.pop()
+        if isinstance(x, dict):
+            waiting += [(f"{name}[{key!r}]", value) for key, value in reversed(x.items())]
+        elif isinstance(x, (tuple, list)):
+            waiting += [(f"{name}[{i}]", value) for i, value in reversed(list(enumerate(x)))]
+        elif x is not None:
+            names.append(name)
+    return names
 
 
 def matched(what: str, tree: Any, like: Any, *, shared: tuple[type, ...] = ()) -> list[Any]:

@@ -1,0 +1,258 @@
+"""The op `scan`: a body evaluated once for each row, with values that it hands on to itself.
+
+Its inputs stand in three groups, those of the body likewise: `fixed` ones, the same in every step; `carries` many
+values that a step takes from the step before; and arrays with one row a step. The body returns the new carries,
+then what becomes a row of each stacked output. The op returns the last carries and the stacks.
+
+Every derivative is a scan again. In reverse mode it runs the other way round. Its carries are what the carries
+receive, and the sums of what the fixed inputs receive. Each step computes the body anew from the carry that the
+step had, and pulls the gradients back through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from koubai.diff import pull, push, stack_up, zeros
+from koubai.errors import DTypeError, ShapeError
+from koubai.graph import (
+    Body,
+    Op,
+    Refusal,
+    Sample,
+    Type,
+    Words,
+    joint_jvp,
+    joint_vjp,
+    register,
+    trace,
+)
+from koubai.ops.define import arrays
+from koubai.ops.elementwise import add, multiply, tanh
+from koubai.ops.matmul import matmul
+from koubai.ops.shape import concatenate, reshape, stacked, transpose
+from koubai.ops.structure import outputs_of
+from koubai.tensor.control.common import axis_dropped, lean, parts, types_of
+from koubai.tensor.tensor import Tensor
+
+__all__ = ["loop"]
+
+
+def _fitted(inputs: Sequence[Any], params: dict[str, Any]) -> Body:
+    """The body for inputs of these types."""
+    same, rows = parts(types_of(inputs), params["fixed"] + params["carries"])
+    body: Body = params["body"]
+    return body.of([*same, *axis_dropped(rows)])
+
+
+# Meaning
+
+
+def _infer(*types: Type, body: Body, fixed: int, carries: int, length: int, reverse: bool) -> tuple[Type, ...]:
+    kept, starts, rows = parts(types, fixed, carries)
+    for i, t in enumerate(rows):
+        if t.shape[:1] != (length,):
+            raise ShapeError(f"scan: expected array {i} to have {length} rows, one a step, got shape {t.shape}")
+    after, ys = parts(body.of([*kept, *starts, *axis_dropped(rows)]).results, carries)
+    for i, (start, end) in enumerate(zip(starts, after)):
+        if start != end:
+            raise (ShapeError if start.shape != end.shape else DTypeError)(
+                f"scan: carry {i} starts as {start}, but a step makes {end} of it; a carry must keep its type"
+            )
+    return (*after, *(Type((length, *t.shape), t.dtype) for t in ys))
+
+
+def _forward(*inputs: Any, body: Body, fixed: int, carries: int, length: int, reverse: bool) -> tuple[Any, ...]:
+    types = _infer(*types_of(inputs), body=body, fixed=fixed, carries=carries, length=length, reverse=reverse)
+    kept, carry, rows = parts(inputs, fixed, carries)
+    stacks = [np.empty(t.shape, t.dtype) for t in types[carries:]]
+    steps = range(length)
+    for k in reversed(steps) if reverse else steps:
+        try:
+            found = body(*kept, *carry, *[x[k] for x in rows])
+        except Exception as error:
+            error.add_note(f"in step {k} of a scan over {length} rows")
+            raise
+        carry = found[:carries]
+        for stack, y in zip(stacks, found[carries:]):
+            stack[k] = y
+    return (*(np.asarray(c, t.dtype)[()] for c, t in zip(carry, types)), *stacks)
+
+
+# Derivatives
+
+
+def _vjp(wanted: Sequence[bool], g: Any, y: Any, *inputs: Any, **params: Any) -> list[Any]:
+    fixed, carries, length = params["fixed"], params["carries"], params["length"]
+    ends = fixed + carries
+    body = _fitted(inputs, params)
+    # A carry passes the gradient on to the step before, whether what the first one receives is asked for or not.
+    asked = [t.differentiable and (w or fixed <= i < ends) for i, (t, w) in enumerate(zip(body.types, wanted))]
+    at = [i for i, a in enumerate(asked) if a]
+    summed, handed = [i for i in at if i < fixed], [i - fixed for i in at if fixed <= i < ends]
+    received = [i for i, t in enumerate(body.results) if i >= carries and t.differentiable and g[i] is not None]
+
+    def step(*xs: Any) -> list[Any]:
+        kept, sums, slopes, here, there = parts(xs, fixed, len(summed), len(handed), len(inputs) - fixed)
+        gs = dict(zip((*handed, *received), (*slopes, *there)))
+        found = pull(body, [*kept, *here], [gs.get(i) for i in range(len(body.results))], asked)
+        back = [found[i] for i in at]
+        return [*(s + b for s, b in zip(sums, back)), *back[len(sums) :]]
+
+    hands = [body.types[i] for i in at if i < ends]
+    types = [*body.types[:fixed], *hands, *body.types[fixed:], *(body.results[i] for i in received)]
+    backward = trace(step, types, body.kind)[0]
+    starts = [zeros(body.types[i]) for i in summed]
+    starts += [zeros(body.results[i]) if g[i] is None else g[i] for i in handed]
+    used = backward.used()[fixed + len(hands) :]
+    history = _history([i for i in range(carries) if used[i]], body, y, inputs, params)
+    rows = [*history, *inputs[ends:], *(g[i] for i in received)]
+    found = dict(zip(at, _looped(backward, inputs[:fixed], starts, rows, length, not params["reverse"])))
+    return [found.get(i) if w else None for i, w in enumerate(wanted)]
+
+
+def _history(met: Sequence[int], body: Body, y: Any, inputs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """For each carry the values that the steps took, stacked; None for one that is not `met`.
+
+    A carry that is stacked as an output too is there already. The others are computed anew, by a scan that stacks
+    them.
+    """
+    fixed, carries, length = params["fixed"], params["carries"], params["length"]
+    after, ys = body.outputs[:carries], body.outputs[carries:]
+    stacks = dict(zip(ys, outputs_of(y)[carries:]))
+    missing = list(dict.fromkeys(after[i] for i in met if after[i] not in stacks))
+    if missing:
+        again = Body(body.inputs, (*after, *missing))
+        stacks.update(zip(missing, outputs_of(loop(*inputs, **{**params, "body": again}))[carries:]))
+    history: list[Any] = []
+    for i in range(carries):
+        if i not in met:
+            history.append(None)
+            continue
+        first = reshape(inputs[fixed + i], shape=(1, *body.types[fixed + i].shape))
+        if params["reverse"]:
+            history.append(concatenate(stacks[after[i]], first, axis=0)[1:])
+        else:
+            history.append(concatenate(first, stacks[after[i]], axis=0)[:length])
+    return history
+
+
+def _looped(
+    body: Body, kept: Sequence[Any], starts: Sequence[Any], rows: Sequence[Any], length: int, reverse: bool
+) -> tuple[Any, ...]:
+    """The outputs of a scan around a body, without the inputs that the body has no use for."""
+    carried = range(len(kept), len(kept) + len(starts))
+    body, inputs, left = lean(body, [*kept, *starts, *rows], carried)
+    fixed = sum(left[: len(kept)])
+    return outputs_of(loop(*inputs, body=body, fixed=fixed, carries=len(starts), length=length, reverse=reverse))
+
+
+def _jvp(ts: Sequence[Any], y: Any, *inputs: Any, **params: Any) -> tuple[Any, ...]:
+    fixed, carries = params["fixed"], params["carries"]
+    ends = fixed + carries
+    body = _fitted(inputs, params)
+    # A carry may come to change in a later step.
+    at = [i for i, t in enumerate(body.types) if t.differentiable and (ts[i] is not None or fixed <= i < ends)]
+    counts = [sum(low <= i < high for i in at) for low, high in ((0, fixed), (fixed, ends), (ends, len(inputs)))]
+    smooth = [i for i, t in enumerate(body.results) if t.differentiable]
+
+    def step(*xs: Any) -> list[Any]:
+        kept, t_kept, carry, t_carry, here, t_here = parts(xs, fixed, counts[0], carries, counts[1], len(inputs) - ends)
+        moves = dict(zip(at, (*t_kept, *t_carry, *t_here)))
+        ys, changes = push(body, [*kept, *carry, *here], [moves.get(i) for i in range(len(inputs))])
+        return [*ys[:carries], *(changes[i] for i in smooth)]
+
+    kept, carry, here = parts(range(len(inputs)), fixed, carries)
+    t_kept, t_carry, t_here = parts(at, *counts[:2])
+    types = [body.types[i] for i in (*kept, *t_kept, *carry, *t_carry, *here, *t_here)]
+    change = [zeros(body.types[i]) if i in t_carry and ts[i] is None else ts[i] for i in range(len(inputs))]
+    found = _looped(
+        trace(step, types, body.kind)[0],
+        [*(inputs[i] for i in kept), *(change[i] for i in t_kept)],
+        [*(inputs[i] for i in carry), *(change[i] for i in t_carry)],
+        [*(inputs[i] for i in here), *(change[i] for i in t_here)],
+        params["length"], params["reverse"],
+    )  # fmt: skip
+    moved = dict(zip(smooth, found[carries:]))
+    return tuple(moved.get(i) for i in range(len(body.results)))
+
+
+# Batching
+
+
+def _batch(op: Op, size: int, batched: Sequence[bool], *inputs: Any, **params: Any) -> tuple[Any, ...]:
+    fixed, carries = params["fixed"], params["carries"]
+    ends = fixed + carries
+    one = [t if not b else Type(t.shape[1:], t.dtype) for t, b in zip(types_of(inputs), batched)]
+    body = params["body"].of([*one[:ends], *axis_dropped(one[ends:])])
+    on, reached = list(batched), body.reached_from(batched)
+    while any(r and not b for r, b in zip(reached[:carries], on[fixed:ends])):
+        on[fixed:ends] = [r or b for r, b in zip(reached[:carries], on[fixed:ends])]
+        reached = body.reached_from(on)
+    wanted = [*on[fixed:ends], *reached[carries:]]
+    types = [Type((size, *t.shape), t.dtype) if b else t for t, b in zip(body.types, on)]
+    together = trace(lambda *xs: stack_up(body, xs, on, wanted, size), types, body.kind)[0]
+    kept, carry, rows = parts(inputs, fixed, carries)
+    carry = [stacked(x, b, size) if o else x for x, b, o in zip(carry, batched[fixed:], on[fixed:])]
+    rows = [_exchanged(x) if b else x for x, b in zip(rows, batched[ends:])]
+    found = outputs_of(op(*kept, *carry, *rows, **{**params, "body": together}))
+    last, ys = parts([x if w else stacked(x, False, size) for x, w in zip(found, wanted)], carries)
+    return (*last, *(_exchanged(y) if w else y for y, w in zip(ys, wanted[carries:])))
+
+
+def _exchanged(x: Any) -> Any:
+    """The axis of the examples and the axis of the steps exchanged."""
+    return transpose(x, axes=(1, 0, *range(2, x.ndim)))
+
+
+# Record
+
+
+def _sample(step: Any, *xs: Any, fixed: int, carries: int, reverse: bool = False, **fields: Any) -> Sample:
+    kinds = [np.asarray(x) for x in xs]
+    types = [Type(x.shape[1:] if i >= fixed + carries else x.shape, x.dtype) for i, x in enumerate(kinds)]
+    body = trace(step, types, Tensor)[0]
+    params = {"body": body, "fixed": fixed, "carries": carries, "length": len(xs[-1]), "reverse": reverse}
+    return Sample(xs, params, **fields)
+
+
+def _samples() -> list[Sample]:
+    w, h, xs, none = arrays((2, 2), (1, 2), (3, 1, 2), (0, 1, 2))
+    count, numbers = np.int64(2), np.array([3, 1, 2])
+
+    def recurrent(w: Any, h: Any, x: Any) -> list[Any]:
+        after = tanh(add(matmul(h, w), x))
+        return [after, after]
+
+    def counted(k: Any, c: Any, x: Any, n: Any) -> list[Any]:
+        return [add(k, n), multiply(c, add(tanh(c), x)), k, tanh(c)]
+
+    return [
+        _sample(recurrent, w, h, xs, fixed=1, carries=1),
+        _sample(recurrent, w, h, xs, fixed=1, carries=1, reverse=True),
+        _sample(recurrent, w, h, none, fixed=1, carries=1),
+        _sample(counted, count, h, xs, numbers, fixed=0, carries=2),
+        _sample(lambda w, x: [matmul(x, w)], w, xs, fixed=1, carries=0),
+    ]
+
+
+def _refusals() -> list[Refusal]:
+    sample = _samples()[0]
+    w, h, xs = sample.args
+    grown = _sample(lambda c, x: [concatenate(c, x, axis=0)], h, xs, fixed=0, carries=1)
+    return [
+        Refusal((w, h, xs[:2]), sample.params, ShapeError, "3 rows, one a step, got shape (2, 1, 2)"),
+        Refusal((h, xs), grown.params, ShapeError, "starts as float64[1, 2], but a step makes float64[2, 2]"),
+    ]
+
+
+loop = register(Op(
+    "scan", _forward, _infer, vjp=joint_vjp(_vjp), jvp=joint_jvp(_jvp), batch=_batch,
+    words=Words("c, y_k = f(c, x_k) for k = 0, 1, 2, ...", "f's own gradients, step by step in the other order",
+                "A loop: each step hands a value on to the next. Its gradient is a loop back through the steps.",
+                "ループ。各ステップは値を次のステップへ渡す。勾配はステップを逆順にたどるループになる。"),
+    samples=_samples, refuses=_refusals,
+))  # fmt: skip
