@@ -5,6 +5,7 @@ Every instruction works on scalars and on vectors alike: a value's type says whi
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ __all__ = ["Function", "Module", "Value", "element_of", "lanes_of", "vector"]
 
 FLOATS = ("float", "double")
 BITS = {"float": 32, "double": 64}
+# Addresses are full of constants; folded here they need no line.
+FOLDED: dict[str, Callable[[int, int], int]] = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 
 
 class Value:
@@ -301,6 +304,8 @@ class Function:
 
     def binary(self, instruction: str, x: Value, z: Value) -> Value:
         """Any instruction of two operands of one type with a result of that type: ``"fadd"``, ``"shl"``, ..."""
+        if instruction in FOLDED and x.text.lstrip("-").isdigit() and z.text.lstrip("-").isdigit():
+            return self.integer(FOLDED[instruction](int(x.text), int(z.text)), x.type)
         return self._op(f"{instruction} {x.type} {x.text}, {z.text}", x.type)
 
     def add(self, x: Value, z: Value) -> Value:

@@ -2,109 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
-from koubai.compile.product.problem import Part, Problem
+from koubai.compile.product.problem import Part, Problem, padded, parts_of
 
-__all__ = ["Copy", "transpose"]
-
-
-def transpose(f: Function, rows: Sequence[Value]) -> list[Value]:
-    """The elements of a power of two of vectors, column by column: each step deals two halves out like cards."""
-    made, lanes = list(rows), lanes_of(rows[0].type)
-    count = 1
-    while count < len(rows):
-        half = len(made) // 2
-        dealt = []
-        for x, y in zip(made[:half], made[half:]):
-            order = [k // 2 + (k % 2) * lanes for k in range(2 * lanes)]
-            dealt += [f.shuffle(x, y, order[:lanes]), f.shuffle(x, y, order[lanes:])]
-        made, count = dealt, 2 * count
-    return made
+__all__ = ["Copy"]
 
 
+@dataclass(frozen=True, slots=True)
 class Copy:
-    """A function that copies a panel: for each step along the sum, `width` neighbours become one row of `stride`.
+    """A panel copied so that, for each step along the sum, `width` neighbours become one row, filled up with zeros.
 
-    Parameters
+    Attributes
     ----------
     across, along : int
-        Elements from neighbour to neighbour, and from step to step, in the source; one of them is 1 if at all possible.
-    parts : sequence of Part
-        The row of the copy, cut into registers.
-    stride : int
-        Elements from row to row of the copy.
+        Elements in the source from neighbour to neighbour, and from step to step; one of them should be 1.
+    width : int
+    least : int
+        The smallest number of steps that is copied.
     """
 
-    def __init__(
-        self, p: Problem, name: str, across: int, along: int, parts: Sequence[Part], stride: int, inline: bool
-    ) -> None:
-        self.p, self.name, self.across, self.along, self.parts, self.stride = p, name, across, along, parts, stride
-        arguments = [("ptr noalias readonly", "from"), ("ptr noalias", "to"), ("i64", "depth")]
-        attributes = "alwaysinline nounwind" if inline else "noinline nounwind"
-        f = p.module.function(name, arguments, attributes=attributes, linkage="internal")
-        if across == 1 or sum(part.width for part in parts) == 1:
-            self._rows(f)
-        elif along == 1:
-            self._transposed(f)
+    p: Problem
+    across: int
+    along: int
+    width: int
+    least: int
+
+    def function(self) -> str:
+        """The name of a function ``(source, target, depth)``; copies of the same kind share it."""
+        p = self.p
+        name = f'"copy {p.element} {self.across} {self.along} {self.width} {self.least >= self.steps:d}"'
+        if name not in p.module.functions:
+            arguments = [("ptr noalias readonly", "from"), ("ptr noalias", "to"), ("i64", "depth")]
+            f = p.module.function(name, arguments, attributes="noinline nounwind", linkage="internal")
+            self.write(f, *f.arguments)
+            f.ret()
+        return name
+
+    def write(self, f: Function, source: Value, target: Value, depth: Value) -> None:
+        if self.across == 1 or self.width == 1:
+            self._rows(f, source, target, depth)
+        elif self.along == 1 and self.least >= self.steps:
+            self._transposed(f, source, target, depth)
         else:
-            self._elements(f, f.integer(0))
-        f.ret()
+            self._elements(f, source, target, depth)
 
-    def call(self, f: Function, source: Value, target: Value, depth: Value) -> None:
-        f.call(self.name, "void", source, target, depth)
+    @property
+    def stride(self) -> int:
+        """Elements from row to row of the copy."""
+        return padded(self.width, self.p.lanes)
 
-    def _rows(self, f: Function) -> None:
-        p, (source, target, depth) = self.p, f.arguments
+    @property
+    def steps(self) -> int:
+        """How many steps are transposed at a time: those in 16 bytes, within which all processors deal elements out."""
+        return 16 // self.p.itemsize
+
+    def _rows(self, f: Function, source: Value, target: Value, depth: Value) -> None:
+        p = self.p
         with f.loop(0, depth) as at:
             here = f.offset(source, f.mul(at, f.integer(self.along)), p.element)
             there = f.offset(target, f.mul(at, f.integer(self.stride)), p.element)
-            for part in self.parts:
+            for part in parts_of(self.width, p.lanes):
                 value = p.load(f, f.offset(here, part.start, p.element), part)
                 f.store(value, f.offset(there, part.start, p.element))
 
-    def _transposed(self, f: Function) -> None:
-        p, (source, target, depth) = self.p, f.arguments
-        lanes = p.lanes
-        whole = f.binary("sub", depth, f.binary("srem", depth, f.integer(lanes)))
-        for part in self.parts:
-            here = f.offset(source, part.start * self.across, p.element)
-            there = f.offset(target, part.start, p.element)
-            with f.loop(0, whole, lanes) as at:
-                first = f.offset(here, at, p.element)
-                type = vector(p.element, lanes)
-                rows = [f.load(f.offset(first, i * self.across, p.element), type) for i in range(part.width)]
-                rows += [f.zero(type)] * (part.lanes - part.width)
-                self._scatter(
-                    f, transpose(f, rows), f.offset(there, f.mul(at, f.integer(self.stride)), p.element), part
-                )
-        self._elements(f, whole)
+    def _transposed(self, f: Function, source: Value, target: Value, depth: Value) -> None:
+        """The last steps may overlap those before them."""
+        p, steps = self.p, self.steps
+        last = f.sub(depth, f.integer(steps))
+        whole, rest = divmod(self.width, p.lanes)
+        parts = parts_of(self.width, p.lanes)
+        for part, count in ((parts[0], whole), (parts[-1], 1 if rest else 0)):
+            if count == 0:
+                continue
+            with f.loop(0, count) as group, f.loop(0, depth, steps) as start:
+                at = f.intrinsic("smin", start, last)
+                column = f.add(f.mul(group, f.integer(p.lanes)), f.integer(part.start))
+                here = f.offset(source, f.add(f.mul(column, f.integer(self.across)), at), p.element)
+                there = f.offset(target, f.add(f.mul(at, f.integer(self.stride)), column), p.element)
+                self._group(f, here, there, part)
 
-    def _scatter(self, f: Function, columns: list[Value], there: Value, part: Part) -> None:
-        """Store transposed vectors, each of which holds one row of the copy or several."""
-        p, each = self.p, p_lanes(columns[0]) // part.lanes
-        for at, value in enumerate(columns):
-            for k in range(each):
-                row = f.shuffle(value, value, range(k * part.lanes, (k + 1) * part.lanes)) if each > 1 else value
-                if part.lanes == 1:
-                    row = f.extract(value, k)
-                if self.stride == part.lanes and each > 1:
-                    f.store(value, f.offset(there, at * each * self.stride, p.element))
-                    break
-                f.store(row, f.offset(there, (at * each + k) * self.stride, p.element))
+    def _group(self, f: Function, source: Value, target: Value, part: Part) -> None:
+        """Transpose some steps of a part's neighbours."""
+        element, steps = self.p.element, self.steps
+        zero = f.zero(vector(element, steps))
+        lanes = max(part.lanes, steps)
+        pieces = [
+            f.load(f.offset(source, i * self.across, element), zero.type) if i < part.width else zero
+            for i in range(lanes)
+        ]
+        for step, value in enumerate(_dealt(f, [_joined(f, pieces[i::steps]) for i in range(steps)])):
+            if part.lanes == 1:
+                value = f.extract(value, 0)
+            elif part.lanes < steps:
+                value = f.shuffle(value, value, range(part.lanes))
+            f.store(value, f.offset(target, step * self.stride, element))
 
-    def _elements(self, f: Function, start: Value) -> None:
-        """From a step on, one element at a time."""
-        p, (source, target, depth) = self.p, f.arguments
-        width = sum(part.width for part in self.parts)
-        with f.loop(start, depth) as at:
-            here = f.offset(source, f.mul(at, f.integer(self.along)), p.element)
-            there = f.offset(target, f.mul(at, f.integer(self.stride)), p.element)
-            with f.loop(0, width) as i:
-                value = f.load(f.offset(here, f.mul(i, f.integer(self.across)), p.element), p.element)
-                f.store(value, f.offset(there, i, p.element))
+    def _elements(self, f: Function, source: Value, target: Value, depth: Value) -> None:
+        """One element at a time."""
+        element = self.p.element
+        with f.loop(0, depth) as at:
+            here = f.offset(source, f.mul(at, f.integer(self.along)), element)
+            there = f.offset(target, f.mul(at, f.integer(self.stride)), element)
+            with f.loop(0, self.width) as neighbour:
+                value = f.load(f.offset(here, f.mul(neighbour, f.integer(self.across)), element), element)
+                f.store(value, f.offset(there, neighbour, element))
+            for i in range(self.width, self.stride):
+                f.store(f.zero(element), f.offset(there, i, element))
 
 
-def p_lanes(value: Value) -> int:
-    return lanes_of(value.type)
+def _joined(f: Function, pieces: list[Value]) -> Value:
+    """One vector of several."""
+    while len(pieces) > 1:
+        both = range(2 * lanes_of(pieces[0].type))
+        pieces = [f.shuffle(x, z, both) for x, z in zip(pieces[::2], pieces[1::2])]
+    return pieces[0]
+
+
+def _dealt(f: Function, rows: list[Value]) -> list[Value]:
+    """Transpose the squares that vectors make: each step deals the elements of two halves out like cards."""
+    size, lanes = len(rows), lanes_of(rows[0].type)
+    first = [square + k for square in range(0, lanes, size) for k in range(size // 2)]
+    low = [k + other for k in first for other in (0, lanes)]
+    high = [k + size // 2 for k in low]
+    for _ in range(size.bit_length() - 1):
+        pairs = list(zip(rows[: size // 2], rows[size // 2 :]))
+        rows = [f.shuffle(*pair, side) for pair in pairs for side in (low, high)]
+    return rows

@@ -18,6 +18,7 @@ __all__ = [
     "Product",
     "Strides",
     "lane_axis",
+    "padded",
     "parts_of",
     "problem_of",
 ]
@@ -98,6 +99,11 @@ def parts_of(columns: int, lanes: int) -> tuple[Part, ...]:
         rest = columns - start
         parts.append(Part(start, rest, 1 << (rest - 1).bit_length()))
     return tuple(parts)
+
+
+def padded(columns: int, lanes: int) -> int:
+    """Elements of that many columns when their registers are full."""
+    return sum(part.lanes for part in parts_of(columns, lanes))
 
 
 @dataclass(frozen=True, slots=True)

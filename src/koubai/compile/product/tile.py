@@ -2,147 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from koubai.compile.llvm.builder import Function, Value
-from koubai.compile.product.plan import CHAINS
 from koubai.compile.product.problem import Part, Problem
 
-__all__ = ["Source", "Tile"]
+__all__ = ["Tile"]
+
+# Two multiply-adds start in each cycle and finish four cycles later, on all processors that we know.
+CHAINS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """How a tile reads A and B: elements from row to row of A, and along the sum in A and in B, and
-    whether B's rows may be read past their ends."""
+class Tile:
+    """Sums that are added up at the same time.
 
+    Attributes
+    ----------
+    rows : int
+    parts : tuple of Part
+        The registers of a row.
+    a_row, a_depth, b_depth : int
+        Elements from row to row of A, and along the sum in A and in B.
+    padded : bool
+        Whether the rows of B are filled up to whole registers.
+    """
+
+    p: Problem
+    rows: int
+    parts: tuple[Part, ...]
     a_row: int
     a_depth: int
     b_depth: int
-    b_padded: bool
+    padded: bool
 
+    def function(self) -> str:
+        """The name of a function ``(a, b, c, depth, c_row, add)`` that stores the sums or adds them to C.
 
-class Tile:
-    """A function that computes one tile of C.
+        Products whose tiles are the same share it.
+        """
+        p, spans = self.p, "+".join(f"{part.width}of{part.lanes}" for part in self.parts)
+        name = f'"tile {p.element} {self.rows} by {spans} {self.a_row} {self.a_depth} {self.b_depth} {self.padded:d}"'
+        if name not in p.module.functions:
+            arguments = [("ptr noalias readonly", "a"), ("ptr noalias readonly", "b"), ("ptr noalias", "c")]
+            arguments += [("i64", "depth"), ("i64", "c_row"), ("i1", "add")]
+            f = p.module.function(name, arguments, attributes="noinline nounwind", linkage="internal")
+            a, b, c, depth, c_row, add = f.arguments
+            sums = self.add_if(f, add, self.sums(f, a, b, depth), c, c_row)
+            for i in range(self.rows):
+                for j, part in enumerate(self.parts):
+                    p.store(f, sums[i * len(self.parts) + j], self.place(f, c, c_row, i, part), part.mask(f))
+            f.ret()
+        return name
 
-    Parameters
-    ----------
-    name : str
-    rows : int
-    parts : sequence of Part
-        The registers of a row.
-    source : Source
-    depth : int or None
-        How many terms each sum has; None if it is said at each call.
-    add : bool or None
-        Whether to add to what C holds; None if it is said at each call.
-    inline : bool
-        Whether the function is to vanish in its caller.
-    """
+    def place(self, f: Function, c: Value, c_row: Value, row: int, part: Part) -> Value:
+        """Where a vector of C stands."""
+        return f.offset(f.offset(c, f.mul(c_row, f.integer(row)), self.p.element), part.start, self.p.element)
 
-    def __init__(
-        self,
-        p: Problem,
-        name: str,
-        rows: int,
-        parts: Sequence[Part],
-        source: Source,
-        depth: int | None,
-        add: bool | None,
-        finish: bool,
-        inline: bool,
-    ) -> None:
-        self.p, self.rows, self.parts, self.source = p, rows, parts, source
-        self.depth, self.add, self.finish = depth, add, finish
-        self.name = name
-        arguments = [("ptr noalias readonly", "a"), ("ptr noalias readonly", "b"), ("ptr noalias", "c")]
-        arguments += [("i64", "depth"), ("i1", "add"), ("i64", "row"), ("i64", "column"), *p.extra]
-        attributes = "alwaysinline nounwind" if inline else "noinline nounwind"
-        f = p.module.function(name, arguments, attributes=attributes, linkage="internal")
-        self._write(f)
-
-    def call(
-        self, f: Function, a: Value, b: Value, c: Value, depth: Value, add: Value, row: Value, column: Value
-    ) -> None:
-        """Call it from a phase."""
-        f.call(self.name, "void", a, b, c, depth, add, row, column, *self.p.given(f))
-
-    def _write(self, f: Function) -> None:
-        p, c = self.p, f.arguments[2]
-        row, column = f.arguments[5:7]
-        sums = self._sums(f)
-        if self.add is None:
-            sums = self._add_if(f, f.arguments[4], sums)
-        elif self.add:
-            sums = self._added(f, sums)
-        for i in range(self.rows):
-            for j, part in enumerate(self.parts):
-                place = f.offset(c, i * p.c.strides[0] + part.start, p.element)
-                value, mask = sums[i * len(self.parts) + j], part.mask(f)
-                if self.finish:
-                    at = f.add(row, f.integer(i)), f.add(column, f.integer(part.start))
-                    p.finish(f, value, place, at, mask)
-                else:
-                    p.store(f, value, place, mask)
-        f.ret()
-
-    def _add_if(self, f: Function, condition: Value, sums: list[Value]) -> list[Value]:
+    def add_if(self, f: Function, condition: Value, sums: list[Value], c: Value, c_row: Value) -> list[Value]:
+        """The sums, to which C is added if so wished."""
         before, then, after = f.block, f.new_block("then"), f.new_block("after")
         f.branch(condition, then, after)
         f.start(then)
-        added = self._added(f, sums)
+        added = self.added(f, sums, c, c_row)
         f.jump(after)
         f.start(after)
         return [f.phi([(x, before), (y, then)]) for x, y in zip(sums, added)]
 
-    def _added(self, f: Function, sums: list[Value]) -> list[Value]:
-        p, made = self.p, []
-        for at, value in enumerate(sums):
-            i, part = at // len(self.parts), self.parts[at % len(self.parts)]
-            place = f.offset(f.arguments[2], i * p.c.strides[0] + part.start, p.element)
-            made.append(f.add(p.load(f, place, part), value))
-        return made
+    def added(self, f: Function, sums: list[Value], c: Value, c_row: Value) -> list[Value]:
+        """C plus the sums."""
+        places = [(i, part) for i in range(self.rows) for part in self.parts]
+        return [f.add(self.p.load(f, self.place(f, c, c_row, *at), at[1]), x) for at, x in zip(places, sums)]
 
-    def _sums(self, f: Function) -> list[Value]:
-        """The finished sums, row by row."""
-        p, source = self.p, self.source
-        zeros = [f.zero(part.type(p.element)) for _ in range(self.rows) for part in self.parts]
-        if self.depth == 0:
-            return zeros
-        chains = 1
-        if self.depth is not None:
-            chains = max(1, min(4, CHAINS // len(zeros), self.depth))
+    def sums(self, f: Function, a: Value, b: Value, depth: Value) -> list[Value]:
+        """The finished sums, row by row.
+
+        A known number of terms is split over several accumulators if the tile has too few to keep the processor busy.
+        """
+        zeros = [f.zero(part.type(self.p.element)) for _ in range(self.rows) for part in self.parts]
+        count, chains = len(zeros), 1
+        if depth.text[0] != "%":
+            terms = int(depth.text)
+            if terms == 0:
+                return zeros
+            chains = max(1, min(CHAINS // count, terms))
+            depth = f.integer(terms // chains * chains)
 
         def turn(_: Value, values: list[Value]) -> list[Value]:
-            a, b, sums = values[0], values[1], values[2:]
-            made = []
+            a, b, *sums = values
+            made: list[Value] = []
             for chain in range(chains):
-                part = sums[chain * len(zeros) : (chain + 1) * len(zeros)]
-                made += self._step(
-                    f,
-                    f.offset(a, chain * source.a_depth, p.element),
-                    f.offset(b, chain * source.b_depth, p.element),
-                    part,
-                )
-            return [
-                f.offset(a, chains * source.a_depth, p.element),
-                f.offset(b, chains * source.b_depth, p.element),
-                *made,
-            ]
+                made += self._step(f, *self._along(f, a, b, chain), sums[chain * count : (chain + 1) * count])
+            return [*self._along(f, a, b, chains), *made]
 
-        a, b, depth = *f.arguments[:2], f.arguments[3]
-        stop = depth if self.depth is None else f.integer(self.depth // chains * chains)
-        a, b, *sums = f.fold(0, stop, chains, [a, b, *zeros * chains], turn)
-        for chain in range(self.depth % chains if self.depth else 0):
-            part = slice(chain * len(zeros), (chain + 1) * len(zeros))
-            left, right = f.offset(a, chain * source.a_depth, p.element), f.offset(b, chain * source.b_depth, p.element)
-            sums[part] = self._step(f, left, right, sums[part])
-        while chains > 1:
-            half = -(-chains // 2) * len(zeros)
-            sums = [f.add(x, y) for x, y in zip(sums, sums[half:])] + sums[len(sums) - half : half]
-            chains = -(-chains // 2)
+        a, b, *sums = f.fold(0, depth, chains, [a, b, *zeros * chains], turn)
+        for chain in range(terms % chains if chains > 1 else 0):
+            here = slice(chain * count, (chain + 1) * count)
+            sums[here] = self._step(f, *self._along(f, a, b, chain), sums[here])
+        while len(sums) > count:
+            half = len(sums) // count // 2 * count
+            sums = [f.add(x, y) for x, y in zip(sums[:half], sums[half:])] + sums[2 * half :]
         return sums
+
+    def _along(self, f: Function, a: Value, b: Value, terms: int) -> tuple[Value, Value]:
+        element = self.p.element
+        return f.offset(a, terms * self.a_depth, element), f.offset(b, terms * self.b_depth, element)
 
     def _step(self, f: Function, a: Value, b: Value, sums: list[Value]) -> list[Value]:
         """One term of each sum, in the order that needs the fewest registers."""
@@ -150,11 +114,11 @@ class Tile:
         made = list(sums)
 
         def left(i: int) -> Value:
-            return f.load(f.offset(a, i * self.source.a_row, p.element), p.element)
+            return f.load(f.offset(a, i * self.a_row, p.element), p.element)
 
         def right(part: Part) -> Value:
             place = f.offset(b, part.start, p.element)
-            return f.load(place, part.type(p.element)) if self.source.b_padded else p.load(f, place, part)
+            return f.load(place, part.type(p.element)) if self.padded else p.load(f, place, part)
 
         if self.rows >= len(parts):
             vectors = [right(part) for part in parts]
