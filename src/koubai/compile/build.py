@@ -20,6 +20,7 @@ from koubai.compile.nest import (
     Nest,
     Product,
     Store,
+    loads_of,
     place,
     stride,
     used,
@@ -28,7 +29,7 @@ from koubai.compile.plan import Plan, c_strides, native
 from koubai.graph import Node, Type, type_of
 from koubai.ops import lowering
 
-__all__ = ["build"]
+__all__ = ["build", "copy_nest"]
 
 ATTEMPTS = 6  # earlier nests that a new one tries to join
 
@@ -322,6 +323,14 @@ def _inside(e: Any, v: Any, *, length: int) -> Any:
     return e.both(e.ge(v, e.number(-length, v)), e.lt(v, e.number(length, v)))
 
 
+def copy_nest(source: Buffer, target: Buffer) -> Nest:
+    """The target becomes what the source is; both have the same shape and dtype."""
+    counters, index = _counters(target.type.shape, _order(target))
+    at = place(source, index)
+    load = Load(source, at, used(at), source.type.dtype)
+    return Nest(counters, [Store(target, place(target, index), load)], [f"{target.name} = {source.name}"])
+
+
 def _cast(value: Any, dtype: Any) -> Any:
     if value.dtype == dtype:
         return value
@@ -344,27 +353,13 @@ def _counters(shape: tuple[int, ...], order: Sequence[int]) -> tuple[list[Counte
 
 def _by_stride(counters: Sequence[Counter | None], value: Any, at: Index) -> list[Counter]:
     """Counters with those innermost along which most is contiguous."""
-    loads = _loads(value)
+    loads = loads_of([value])
 
     def near(c: Counter) -> tuple[int, int]:
         steps = [stride(load.at, c) for load in loads] + [stride(at, c)]
         return sum(s == 1 for s in steps), -sum(abs(s) if s is not None else 1 << 20 for s in steps)
 
     return sorted((c for c in counters if c is not None), key=near)
-
-
-def _loads(value: Any) -> list[Load]:
-    found, stack, seen = [], [value], set()
-    while stack:
-        x = stack.pop()
-        if id(x) in seen:
-            continue
-        seen.add(id(x))
-        if isinstance(x, Load):
-            found.append(x)
-        elif isinstance(x, Apply):
-            stack += x.inputs
-    return found
 
 
 def type_of_input(x: Any) -> Type:

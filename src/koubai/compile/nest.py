@@ -26,8 +26,10 @@ __all__ = [
     "Product",
     "Store",
     "buffers_read",
+    "loads_of",
     "place",
     "stride",
+    "touched",
     "used",
 ]
 
@@ -168,6 +170,35 @@ def buffers_read(roots: Sequence[Any]) -> list[Buffer]:
         elif isinstance(x, Store):
             stack += [x.value, *reads_in(x.at)]
     return list(found)
+
+
+def loads_of(roots: Sequence[Any]) -> list[Load]:
+    """The loads in expressions (or stores), not counting those inside of indices."""
+    found: list[Load] = []
+    stack, seen = list(roots), set()
+    while stack:
+        x = stack.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Load):
+            found.append(x)
+        elif isinstance(x, Apply):
+            stack += x.inputs
+        elif isinstance(x, Store):
+            stack.append(x.value)
+    return found
+
+
+def touched(nest: Any) -> list[Buffer]:
+    """Every buffer that a nest reads or writes."""
+    if isinstance(nest, Call):
+        return [*nest.reads, *nest.writes]
+    if isinstance(nest, Check):
+        return buffers_read([nest.fits])
+    if isinstance(nest, Product):
+        return [nest.a.buffer, nest.b.buffer, nest.c.buffer]
+    return [*buffers_read(nest.stores), *(s.buffer for s in nest.stores)]
 
 
 def reads_in(at: Index) -> list[Any]:

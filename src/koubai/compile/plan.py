@@ -97,8 +97,11 @@ def _strides(shape: Sequence[int], order: Iterable[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def make_plan(inputs: Sequence[Node], outputs: Sequence[Node]) -> Plan:
-    """Decide for every node whether it has a buffer, and how that lies."""
+def make_plan(inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]] = ()) -> Plan:
+    """Decide for every node whether it has a buffer, and how that lies.
+
+    For each pair (i, k) in `updates`, output i lies where input k lies.
+    """
     plan = Plan()
     order = topological(outputs)
     for x in inputs:
@@ -125,20 +128,27 @@ def make_plan(inputs: Sequence[Node], outputs: Sequence[Node]) -> Plan:
             plan.steps.append(node)
         elif isinstance(how, Guard) or (isinstance(how, View) and len(node.inputs) > 1):
             plan.steps.append(node)  # nothing to compute, but elements or indices to check
-    _give_outputs(plan, outputs)
+    _give_outputs(plan, outputs, dict(updates))
     return plan
 
 
-def _give_outputs(plan: Plan, outputs: Sequence[Node]) -> None:
+def _give_outputs(plan: Plan, outputs: Sequence[Node], updates: dict[int, int]) -> None:
     """Every output a buffer of its own in C order: that of its node, or a copy."""
-    own = {b: b for b in plan.temporaries}
-    for y in outputs:
+    own = set(plan.temporaries)
+    for i, y in enumerate(outputs):
         buffer = plan.buffers[y]
-        if buffer in own and buffer.strides == c_strides(y.shape):
-            del own[buffer]
+        direct = buffer in own and buffer.strides == c_strides(y.shape)
+        if direct:
+            own.remove(buffer)
             plan.temporaries.remove(buffer)
         else:
             buffer = plan.buffer(y.type, f"y{plan.count}")
+        if i in updates:
+            target = plan.inputs[updates[i]]
+            buffer = Buffer(target.slot, y.type, target.name, target.strides)
+        if direct:
+            plan.buffers[y] = buffer
+        else:
             plan.copies.append((y, buffer))
         plan.outputs.append(buffer)
 

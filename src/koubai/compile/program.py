@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from koubai.compile.build import build
 from koubai.compile.llvm import host
 from koubai.compile.llvm.engine import Code
 from koubai.compile.native.program import ALIGNMENT, write_program
 from koubai.compile.nest import Buffer, Call, Check
-from koubai.compile.plan import Plan, make_plan
+from koubai.compile.plan import Plan
+from koubai.compile.place import planned
 from koubai.compile.text import loops_as_text
 from koubai.graph import Node
 
-__all__ = ["Program"]
+__all__ = ["Frame", "Program"]
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 
@@ -29,6 +30,8 @@ class Program:
     ----------
     inputs : leaves of the graph, in the order of the arguments
     outputs : nodes
+    updates : pairs (i, k), optional
+        Output i is written where input k was read, so that the program can be run again on its own results.
 
     Attributes
     ----------
@@ -39,17 +42,19 @@ class Program:
         The LLVM IR as emitted, before LLVM's own passes.
     """
 
-    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
-        self.plan: Plan = make_plan(inputs, outputs)
-        self.nests = build(self.plan)
+    def __init__(
+        self, inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        self.plan, self.nests = planned(inputs, outputs, updates)
         assembled = write_program(self.nests, self.plan.temporaries, host())
         self.offsets, self.arena_size = assembled.offsets, assembled.arena
         self.ir = assembled.module.text()
         self.code = Code(self.ir)
-        self._run = self.code.function(
+        self.address = self.code.address("program")
+        self.run = self.code.function(
             "program", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, result=ctypes.c_int
         )
-        self._asks = any(isinstance(nest, (Call, Check)) for nest in self.nests)
+        self.asks = any(isinstance(nest, (Call, Check)) for nest in self.nests)
         self._constants = {slot: np.ascontiguousarray(a) for slot, a in self.plan.constants.items()}
         self._table = (ctypes.c_void_p * max(self.plan.count, 1))()
         for slot, array in self._constants.items():
@@ -63,31 +68,55 @@ class Program:
         """The names of the ops that run in NumPy inside of the program."""
         return [nest.name for nest in self.nests if isinstance(nest, Call)]
 
+    def frame(self) -> Frame:
+        """Memory for a run."""
+        return Frame(self, type(self._table).from_buffer_copy(self._table))
+
     def __call__(self, *values: Any) -> list[Any]:
         """Run on arrays of the input types; fresh output arrays come back (NumPy scalars where 0-d)."""
-        table = type(self._table).from_buffer_copy(self._table)
-        held = []
+        frame = self.frame()
         for buffer, value in zip(self.plan.inputs, values):
-            array = np.ascontiguousarray(value, buffer.type.dtype)
-            held.append(array)
-            table[buffer.slot] = array.ctypes.data
-        outputs = []
-        for buffer in self.plan.outputs:
-            array = np.empty(buffer.type.shape, buffer.type.dtype)
-            outputs.append(array)
-            table[buffer.slot] = array.ctypes.data
-        arena = np.empty(self.arena_size + ALIGNMENT, np.uint8)
-        base = -(-arena.ctypes.data // ALIGNMENT) * ALIGNMENT
-        if not self._asks:
-            self._run(ctypes.addressof(table), base, None)
-        else:
-            run = _Run(self.plan, table, base, self.offsets)
-            entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
-            # And not ctypes.cast, which makes its argument refer to itself.
-            self._run(ctypes.addressof(table), base, ctypes.c_void_p.from_buffer(entry))
-            if run.error is not None:
-                raise run.error
+            frame.point(buffer, np.ascontiguousarray(value, buffer.type.dtype))
+        outputs = [np.empty(buffer.type.shape, buffer.type.dtype) for buffer in self.plan.outputs]
+        for buffer, array in zip(self.plan.outputs, outputs):
+            frame.point(buffer, array)
+        with frame.callback() as entry:
+            self.run(frame.table_address, frame.arena_address, entry)
         return [y[()] for y in outputs]
+
+
+class Frame:
+    """Where a program's buffers lie during one run, or during many.
+
+    Attributes
+    ----------
+    table_address, arena_address : int
+    """
+
+    def __init__(self, program: Program, table: Any) -> None:
+        self.program, self.table = program, table
+        self.table_address = ctypes.addressof(table)
+        self._held: dict[int, Any] = {}
+        self._arena = np.empty(program.arena_size + ALIGNMENT, np.uint8)
+        self.arena_address = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
+
+    def point(self, buffer: Buffer, array: Any) -> None:
+        """Let a buffer be this array, which must be C-contiguous and of the buffer's type."""
+        self._held[buffer.slot] = array
+        self.table[buffer.slot] = array.ctypes.data
+
+    @contextmanager
+    def callback(self) -> Iterator[Any]:
+        """The address that native code calls for what runs in NumPy; an error there is raised at the end."""
+        if not self.program.asks:
+            yield None
+            return
+        run = _Run(self.program.plan, self.table, self.arena_address, self.program.offsets)
+        entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
+        # And not ctypes.cast, which makes its argument refer to itself.
+        yield ctypes.c_void_p.from_buffer(entry)
+        if run.error is not None:
+            raise run.error
 
 
 class _Run:

@@ -11,7 +11,7 @@ from koubai.compile.index import Affine, Counter, Division, Index, Read, affine,
 from koubai.compile.llvm.builder import Block, Module, Value, lanes_of, vector
 from koubai.compile.llvm.machine import Machine
 from koubai.compile.native.scalars import Emitter, Number, element, memory
-from koubai.compile.nest import Apply, Check, Literal, Load, Nest, Store, buffers_read, stride
+from koubai.compile.nest import Apply, Check, Literal, Load, Nest, Store, buffers_read, loads_of, stride
 
 __all__ = ["Written", "write_check", "write_nest"]
 
@@ -448,7 +448,7 @@ class _Writer:
 
     def _merit(self, c: Counter, nest: Nest, folded: bool) -> float:
         """Contiguous accesses count for, strided ones against, and so does a vector that stays half empty."""
-        loads = [x for x in _loads(nest.stores) if c in x.counters]
+        loads = [x for x in loads_of(nest.stores) if c in x.counters]
         contiguous = sum(stride(x.at, c) == 1 for x in loads)
         fill = min(1.0, c.extent / self.machine.lanes(_widest(nest)))
         return (contiguous - 2 * (len(loads) - contiguous)) * fill + fill - 0.5 * folded
@@ -460,7 +460,7 @@ class _Writer:
         k = len(counters) - 1
         while k > 0:
             outer, inner = counters[k - 1], counters[k]
-            accesses = [x.at for x in _loads(self.shape.stores)] + [s.at for s in self.shape.stores]
+            accesses = [x.at for x in loads_of(self.shape.stores)] + [s.at for s in self.shape.stores]
             if all(_continuous(at, outer, inner) for at in accesses):
                 merged = Counter(outer.extent * inner.extent)
                 self.shape.stores = [_merged(s, outer, inner, merged, {}) for s in self.shape.stores]
@@ -521,24 +521,9 @@ def _size(counters: Sequence[Counter]) -> int:
 
 def _widest(nest: Nest) -> int:
     """Bytes of the largest floating-point number that a nest computes with; of the result where there is none."""
-    dtypes = [s.buffer.type.dtype for s in nest.stores] + [x.dtype for x in _loads(nest.stores)]
+    dtypes = [s.buffer.type.dtype for s in nest.stores] + [x.dtype for x in loads_of(nest.stores)]
     floats = [d.itemsize for d in dtypes if d.kind == "f"]
     return max(floats) if floats else max(d.itemsize for d in dtypes)
-
-
-def _loads(stores: Sequence[Store]) -> list[Load]:
-    found: list[Load] = []
-    stack, seen = [s.value for s in stores], set()
-    while stack:
-        x = stack.pop()
-        if id(x) in seen:
-            continue
-        seen.add(id(x))
-        if isinstance(x, Load):
-            found.append(x)
-        elif isinstance(x, Apply):
-            stack += x.inputs
-    return found
 
 
 def _continuous(at: Index, outer: Counter, inner: Counter) -> bool:

@@ -10,7 +10,7 @@ from koubai.compile.llvm.builder import Function, Module, Value
 from koubai.compile.llvm.machine import Machine
 from koubai.compile.native.nests import Written, write_check, write_nest
 from koubai.compile.native.products import write_products
-from koubai.compile.nest import Apply, Buffer, Call, Check, Nest, Product, buffers_read
+from koubai.compile.nest import Apply, Buffer, Call, Check, Nest, Product, touched
 from koubai.ops.lowering import Fold
 
 __all__ = ["ALIGNMENT", "arena_layout", "write_program"]
@@ -162,14 +162,3 @@ def _lives(nests: Sequence[Any], slots: set[int]) -> dict[int, tuple[int, int]]:
             if buffer.slot in slots:
                 lives[buffer.slot] = (lives.get(buffer.slot, (k, k))[0], k)
     return lives
-
-
-def touched(nest: Any) -> list[Buffer]:
-    """Every buffer that a nest reads or writes."""
-    if isinstance(nest, Call):
-        return [*nest.reads, *nest.writes]
-    if isinstance(nest, Check):
-        return buffers_read([nest.fits])
-    if isinstance(nest, Product):
-        return [nest.a.buffer, nest.b.buffer, nest.c.buffer]
-    return [*buffers_read(nest.stores), *(s.buffer for s in nest.stores)]

@@ -1,0 +1,74 @@
+"""Plans whose outputs take the place of inputs, where no one needs the old values any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from koubai.compile.build import build, copy_nest
+from koubai.compile.nest import Buffer, Call, Load, Nest, Product, loads_of, touched
+from koubai.compile.plan import Plan, make_plan
+from koubai.graph import Node
+
+__all__ = ["planned"]
+
+
+def planned(
+    inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]] = ()
+) -> tuple[Plan, list[Any]]:
+    """The plan and the nests; output i of a pair (i, k) in `updates` is written into input k.
+
+    Where something still reads the old value later, or elsewhere than where the new one is written, the
+    output is computed in memory of its own and copied at the end.
+    """
+    pairs = list(updates)
+    while True:
+        plan = make_plan(inputs, outputs, pairs)
+        nests = build(plan)
+        unsafe = [pair for pair in pairs if not _safe(nests, plan.inputs[pair[1]], plan.outputs[pair[0]])]
+        if not unsafe:
+            break
+        pairs = [pair for pair in pairs if pair not in unsafe]
+    for i, k in updates:
+        if (i, k) not in pairs:
+            nests.append(copy_nest(plan.outputs[i], plan.inputs[k]))
+            plan.temporaries.append(plan.outputs[i])
+            plan.outputs[i] = plan.inputs[k]
+    return plan, nests
+
+
+def _safe(nests: Sequence[Any], old: Buffer, new: Buffer) -> bool:
+    """Whether every read of the old values comes before they are overwritten."""
+    written = [k for k, nest in enumerate(nests) if any(s is new for s in _writes(nest))]
+    if len(written) != 1:
+        return False
+    (at,) = written
+    for k, nest in enumerate(nests):
+        reads = [load for load in _reads(nest) if load.buffer is old]
+        if k >= at and not reads and any(b is old for b in touched(nest)):
+            return False  # read as an index
+        if k > at and reads:
+            return False
+        if k == at and reads:
+            if not isinstance(nest, Nest) or nest.fold is not None or nest.ordered:
+                return False
+            (target,) = {store.at for store in nest.stores if store.buffer is new}
+            if any(load.at != target for load in reads):
+                return False
+    return True
+
+
+def _writes(nest: Any) -> list[Buffer]:
+    if isinstance(nest, Call):
+        return nest.writes
+    if isinstance(nest, Product):
+        return [nest.c.buffer]
+    return [store.buffer for store in getattr(nest, "stores", [])]
+
+
+def _reads(nest: Any) -> list[Load]:
+    if isinstance(nest, Call):
+        return [Load(b, 0, frozenset(), b.type.dtype) for b in nest.reads]
+    if isinstance(nest, Product):
+        return [nest.a, nest.b]
+    return loads_of(nest.stores if isinstance(nest, Nest) else [nest.fits])
