@@ -13,8 +13,8 @@ from koubai.compile.llvm import host
 from koubai.compile.llvm.engine import Code
 from koubai.compile.native.program import ALIGNMENT, write_program
 from koubai.compile.nest import Buffer, Call, Check
-from koubai.compile.plan import Plan
 from koubai.compile.place import planned
+from koubai.compile.plan import Plan
 from koubai.compile.text import loops_as_text
 from koubai.graph import Node
 

@@ -6,17 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any
 
-import numpy as np
-
-from koubai.errors import TracingError
-from koubai.graph import Node, Type, constant, placeholder, to_text, topological, tracing, type_of
+from koubai.graph import Node, constant, to_text
 from koubai.tensor.tensor import Tensor
+from koubai.tensor.trace import ARRAYS, Trace, type_of_value
 from koubai.tensor.trees import flatten
-from koubai.tensor.watch import Watch, watched
 
 __all__ = ["Compiled", "compile"]
-
-ARRAYS = (np.ndarray, np.generic, Node)
 
 
 def compile(f: Callable[..., Any]) -> Compiled:
@@ -76,14 +71,14 @@ class Compiled:
             return self.f(*args)
         key = _signature(args, leaves)
         known = self.programs.setdefault(key, [])
-        traced = next((t for t in known if t.holds()), None)
+        traced = next((t for t in known if t.trace.holds()), None)
         if traced is None:
             traced = _Traced(self.f, leaves, rebuild)
             known.append(traced)
         results = traced(leaves)
         if any(isinstance(x, Node) for x in leaves):
             results = [constant(y, Tensor) for y in results]
-        return traced.rebuild(results)
+        return traced.trace.rebuild(results)
 
     def loops(self) -> str:
         """The loops of every program, as readable text."""
@@ -102,86 +97,29 @@ class Compiled:
 
 def _signature(args: Sequence[Any], leaves: Sequence[Any]) -> Any:
     structure = repr(flatten(list(args))[1]([None] * len(leaves)))
-    return structure, tuple(_type(x) if isinstance(x, ARRAYS) else (type(x), x) for x in leaves)
-
-
-def _type(x: Any) -> Type:
-    of: Type = x.type if isinstance(x, Node) else type_of(x)
-    return of
-
-
-def _stand_in(node: Node) -> Any:
-    twin = placeholder(node.type, Tensor)
-    twin.name = node.name
-    return twin
+    return structure, tuple(type_of_value(x) if isinstance(x, ARRAYS) else (type(x), x) for x in leaves)
 
 
 class _Traced:
-    """One trace of a function: its graph, the leaves that it reaches, and the program."""
+    """One trace of a function and its program."""
 
     def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> None:
-        from koubai.compile import Program, simplify
+        from koubai.compile import Program
 
-        self.start = constant(None).number  # what is older was there before the trace
-        self.positions = [i for i, x in enumerate(leaves) if isinstance(x, ARRAYS)]
-        arguments = list(leaves)
-        self.inputs = []
-        for i in self.positions:
-            arguments[i] = placeholder(_type(leaves[i]), Tensor)
-            self.inputs.append(arguments[i])
-        self.watch = Watch()
-        watch_token, tracing_token = watched.set(self.watch), tracing.set(True)
-        try:
-            y = f(*rebuild(arguments))
-        finally:
-            tracing.reset(tracing_token)
-            watched.reset(watch_token)
-        outputs, self.rebuild = flatten(y)
-        self.states = list(self.watch.states.values())
-        self.changed = [state for state in self.states if state.now is not state.before]
-        outputs += [state.now for state in self.changed]
-        self.traced = [x if isinstance(x, Node) else constant(np.asarray(x)[()], Tensor) for x in outputs]
-        self.inputs += [state.before for state in self.states]
-        self.captured = self._captured()
-        self.types = [node.type for node in self.captured]
-        self._refuse_strangers()
-        stands_for = {node: _stand_in(node) for node in self.captured}
-        self.outputs = simplify(self.traced, {**{x: x for x in self.inputs}, **stands_for})
-        self.program = Program([*self.inputs, *stands_for.values()], self.outputs)
-
-    def _captured(self) -> list[Any]:
-        """The tensors that were there before and that the trace reaches: read anew at every call."""
-        reached = [y for y in self.traced if y.number < self.start]
-        for node in topological(self.traced):
-            if node.number > self.start:
-                reached += [x for x in node.inputs if isinstance(x, Node) and x.number < self.start]
-        return [node for node in dict.fromkeys(reached) if node.value is not None]
-
-    def _refuse_strangers(self) -> None:
-        """Refuse what stood for a value inside of a loop or a vmap, and was carried out of it."""
-        known = set(self.inputs)
-        for node in topological(self.traced):
-            if node.op is None and node.value is None and node not in known:
-                raise TracingError(
-                    f"compile: a value of type {node.type} from inside of kb.scan, kb.checkpoint or kb.vmap is used "
-                    f"outside; return it from the function there instead of assigning it (to a layer's buffer, a list, "
-                    f"a variable)"
-                )
-
-    def holds(self) -> bool:
-        """Whether a new trace would be the same: settings and the types of captured tensors have not changed."""
-        return self.watch.holds() and all(node.type == of for node, of in zip(self.captured, self.types))
+        self.trace = Trace(f, leaves, rebuild)
+        self.program = Program([*self.trace.inputs, *self.trace.stand_ins], self.trace.outputs)
 
     def __call__(self, leaves: Sequence[Any]) -> list[Any]:
-        given = [leaves[i].value if isinstance(leaves[i], Node) else leaves[i] for i in self.positions]
-        states = [state.read() for state in self.states]
-        results = list(self.program(*given, *states, *(node.value for node in self.captured)))
-        count = len(results) - len(self.changed)
-        for state, value in zip(self.changed, results[count:]):
+        trace = self.trace
+        given = [leaves[i].value if isinstance(leaves[i], Node) else leaves[i] for i in trace.positions]
+        states = [state.read() for state in trace.states]
+        results = list(self.program(*given, *states, *(node.value for node in trace.captured)))
+        count = len(results) - len(trace.changed)
+        for state, value in zip(trace.changed, results[count:]):
             state.write(value)
         return results[:count]
 
     def __str__(self) -> str:
         callbacks = self.program.callbacks()
         through = f"in NumPy, by callback: {', '.join(callbacks)}" if callbacks else "everything is native"
-        return f"traced\n{to_text(self.traced)}\n\nsimplified\n{to_text(self.outputs)}\n\n{through}"
+        return f"traced\n{to_text(self.trace.traced)}\n\nsimplified\n{to_text(self.trace.outputs)}\n\n{through}"

@@ -152,7 +152,7 @@ def fit(
     _refuse_loss(model, function, x, t)
     plan = Plan(
         int(epochs), int(batch_size), int(accumulate), int(seed), bool(shuffle), bool(drop_last),
-        _beside_loss(metrics), validation,
+        _beside_loss(metrics), validation, bool(compile),
     )  # fmt: skip
     step = Step(model, function, _pure(optimizer), x, t, _clipping(clip))
     hooks = [*as_callbacks(callbacks, early_stopping), *progress_callbacks(progress)]

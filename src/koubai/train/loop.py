@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
+from warnings import warn
 
 import numpy as np
 
@@ -14,11 +16,13 @@ from koubai.nn import Module
 from koubai.train.callbacks import Callback, EarlyStopping
 from koubai.train.history import History
 from koubai.train.metrics import Metric, higher_is_better, one_number, outputs_of, value_on
-from koubai.train.step import Batch, Pass, State, Step, run
+from koubai.train.native import Failed, NativeSteps
+from koubai.train.step import Batch, InterpretedSteps, Pass, State, Step
 
 __all__ = ["Plan", "Training"]
 
-BETWEEN_CALLBACKS = 0.1  # seconds
+BETWEEN_CALLBACKS = 0.05  # seconds, so that Ctrl-C is answered at once too
+COMPILING = 0.3  # seconds that it takes, about
 REMEDY = "lower the learning rate, standardize the inputs, or clip the gradient (clip=1.0)"
 
 
@@ -34,6 +38,7 @@ class Plan:
     drop_last: bool
     metrics: dict[str, Metric]
     validation: tuple[Any, Any] | None
+    compile: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class Training:
         self._step, self._plan, self._loss, self._callbacks = step, plan, step.loss, callbacks
         self._shape = output_shape
         self._stopping = False
+        self._steps_a_call = self._epochs_a_call = 1
         self._best: _Best | None = None
         self._early = next((c for c in callbacks if isinstance(c, EarlyStopping)), None)
         monitor = self._early.monitor if self._early else None
@@ -90,16 +96,18 @@ class Training:
         """Train. Ctrl-C ends it and keeps the best weights so far."""
         began = perf_counter()
         self._step.model.train()
-        self._work = Pass(None, [], None, (self._step.state(), 0.0, 0, 0))
+        self._steps = self._runner()
+        self._work = Pass(None, [], None, (self._steps.begin(), 0.0, 0, 0))
         final: State | None = None
         try:
             self._tell("on_train_begin")
-            for epoch in range(1, self.epochs + 1):
-                self.epoch = epoch
-                self._one_epoch()
-                if self._stopping:
-                    self.history.stopped_early = self.epoch < self.epochs
-                    break
+            while self.epoch < self.epochs and not self._stopping:
+                if self._nobody_asks():
+                    self._many_epochs()
+                else:
+                    self.epoch += 1
+                    self._one_epoch()
+            self.history.stopped_early = self.epoch < self.epochs
             final = self._last()
         except KeyboardInterrupt:
             self.history.interrupted = True
@@ -108,7 +116,7 @@ class Training:
             final = self._so_far(finite=False)
             raise TrainingError(f"epoch {self.epoch}, {error}; {REMEDY}") from None
         finally:
-            self._step.bind(final or self._work.done[0])
+            self._step.bind((final or self._work.done[0]).kept())
             self.history.seconds = perf_counter() - began
             self._tell("on_train_end")
         return self.history
@@ -117,16 +125,68 @@ class Training:
         for callback in self._callbacks:
             getattr(callback, event)(self)
 
+    def _runner(self) -> Any:
+        """Native steps where that is wanted and worth it; otherwise interpreted ones."""
+        plan = self._plan
+        if plan.compile and _worth_compiling(self._step, plan, self._updates):
+            try:
+                return NativeSteps(self._step, self._updates, bool(plan.metrics))
+            except Exception as error:  # whatever it is: the interpreter gives the same numbers, or the better message
+                warn(f"fit: the steps are interpreted, since they could not be compiled: {error}", stacklevel=4)
+        return InterpretedSteps(self._step)
+
+    def _order(self, epoch: int) -> Any:
+        """The rows in the order of an epoch. A single batch holds all of them in any order."""
+        n = len(self._step.x)
+        if not self._plan.shuffle or len(self._updates) == len(self._updates[0]) == 1 and self._updates[0][0][1] == n:
+            return np.arange(n)
+        return permutation(n, self._plan.seed, epoch)
+
+    def _nobody_asks(self) -> bool:
+        """Whether nothing happens in Python at the end of an epoch, or in it."""
+        plan, events = self._plan, ("on_epoch_begin", "on_chunk_end", "on_epoch_end")
+        heard = any(getattr(type(c), e) is not getattr(Callback, e) for c in self._callbacks for e in events)
+        follows = hasattr(self._step.optimizer, "options") and hasattr(self._step.optimizer.options["lr"], "observe")
+        return isinstance(self._steps, NativeSteps) and not (heard or follows or plan.metrics or plan.validation)
+
+    def _many_epochs(self) -> None:
+        """Whole epochs in one native call, as many as fit between two looks at the clock."""
+        count = min(self._epochs_a_call, self.epochs - self.epoch)
+        seen = self._updates[-1][-1][1]
+        orders = np.stack([self._order(self.epoch + 1 + k) for k in range(count)])
+        best = np.inf if self._best is None else self._best.value * seen
+        began = perf_counter()
+        try:
+            epochs = self._steps.run_epochs(self._updates, orders, best)
+        except Failed as failed:
+            self._note(failed.epochs, seen)
+            self.epoch += 1
+            raise
+        self._note(epochs, seen)
+        self._work.done = (self._work.done[0], 0.0, 0, 0)
+        _refuse_not_finite(self._steps.block.arrays, list(self._step.trained))
+        pace = BETWEEN_CALLBACKS / max(perf_counter() - began, 1e-9)
+        self._epochs_a_call = max(1, int(count * min(max(pace, 0.5), 8.0)))
+
+    def _note(self, epochs: Any, seen: int) -> None:
+        self.history.rows += [{"loss": total / seen} for total in epochs.sums[: epochs.done].tolist()]
+        if epochs.best_epoch >= 0:
+            self._best = _Best(self.epoch + 1 + epochs.best_epoch, epochs.best / seen, self._steps.best)
+            self.history.best_epoch = self._best.epoch
+        self.epoch += epochs.done
+        self.examples_seen += epochs.done * seen
+
     def _one_epoch(self) -> None:
         plan, n = self._plan, len(self._step.x)
-        order = permutation(n, plan.seed, self.epoch) if plan.shuffle else np.arange(n)
+        order = self._order(self.epoch)
         outputs = np.zeros((n, *self._shape), self.model.dtype) if plan.metrics else None
         self._work = Pass(order, self._updates, outputs, (self._work.done[0], 0.0, 0, 0))
         self.logs, self.steps_done = {}, 0
         self._tell("on_epoch_begin")
         self._take_steps()
         state, total, seen, _ = self._work.done
-        _refuse_not_finite(state)
+        state = state.kept()
+        _refuse_not_finite(list(state.params.values()), list(state.params))
         self._step.bind(state)
         self.logs = {"loss": total / seen}
         if outputs is not None:
@@ -138,21 +198,21 @@ class Training:
         self._tell("on_epoch_end")
 
     def _take_steps(self) -> None:
-        """All steps of an epoch; in chunks of about a tenth of a second if a callback wants to hear of them."""
+        """All steps of an epoch, in chunks between which callbacks hear of them."""
         told = any(type(c).on_chunk_end is not Callback.on_chunk_end for c in self._callbacks)
-        size = 1 if told else self.steps
         while self.steps_done < self.steps:
             began = perf_counter()
-            last = min(self.steps_done + size, self.steps)
+            first, last = self.steps_done, min(self.steps_done + self._steps_a_call, self.steps)
             before = self._work.done[2]
-            run(self._step, self._work, last)
+            self._steps.run(self._work, last)
             self.steps_done = last
             self.examples_seen += self._work.done[2] - before
             if told:
                 self.logs = {"loss": self._work.done[1] / self._work.done[2]}
                 self._tell("on_chunk_end")
-                pace = BETWEEN_CALLBACKS / max(perf_counter() - began, 1e-9)
-                size = max(1, int(size * min(max(pace, 0.5), 2.0)))
+            pace = BETWEEN_CALLBACKS / max(perf_counter() - began, 1e-9)
+            if last - first == self._steps_a_call or pace < 1.0:
+                self._steps_a_call = max(1, int((last - first) * min(max(pace, 0.5), 8.0)))
 
     def _validate(self) -> None:
         if self._plan.validation is None:
@@ -176,12 +236,13 @@ class Training:
         else:
             self.improved = value < best.value - margin
         if self.improved:
-            self._best = _Best(self.epoch, value, state)
+            self._best = _Best(self.epoch, value, state.kept())
             self.history.best_epoch = self.epoch
         optimizer = self._step.optimizer
         if hasattr(optimizer, "observe"):
+            state = state.kept()
             state = State(state.params, state.buffers, optimizer.observe(value, state.optimizer))
-            self._work.done = (state, *self._work.done[1:])
+            self._work.done = (self._steps.take(state), *self._work.done[1:])
 
     def _last(self) -> State:
         """The weights that a training ends with when nothing interrupts it."""
@@ -220,8 +281,18 @@ def _updates(n: int, plan: Plan) -> list[list[Batch]]:
     return [batches[k : k + plan.accumulate] for k in range(0, len(batches), plan.accumulate)]
 
 
-def _refuse_not_finite(state: State) -> None:
+def _refuse_not_finite(arrays: Sequence[Any], names: Sequence[str]) -> None:
     """An update can spoil the weights in the last step, where no loss shows it any more."""
-    for name, value in state.params.items():
+    for name, value in zip(names, arrays):
         if not np.isfinite(value).all():
             raise TrainingError(f"last step: parameter {name} is not finite any more")
+
+
+def _worth_compiling(step: Step, plan: Plan, updates: Sequence[Any]) -> bool:
+    """Whether the interpreted training would take longer than compiling it: some 0.3 seconds.
+
+    A step costs some 0.3 ms, and 6 operations for each parameter and example at some 20 in a nanosecond.
+    """
+    parameters = sum(p.size for p in step.trained.values())
+    examples = updates[0][-1][1] - updates[0][0][0]
+    return plan.epochs * len(updates) * (3e-4 + 6 * parameters * examples / 2e10) > COMPILING

@@ -1,7 +1,6 @@
-"""One training step as a pure function, and the runner that applies it many times between callbacks.
+"""One training step as a pure function, and the runner that takes many of them, interpreted.
 
-Here the step is interpreted. A compiled one takes the same place: `run` is handed the state, the data's order
-and the bounds of many batches, and leaves the new state, the sum of the losses and the outputs behind.
+`native` has its compiled counterpart with the same three methods.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from koubai.diff import gradients
 from koubai.errors import TrainingError
 from koubai.nn import Module
 
-__all__ = ["Pass", "State", "Step", "run"]
+__all__ = ["InterpretedSteps", "Pass", "State", "Step"]
 
 Batch = tuple[int, int]  # from where to where in the epoch's order
 
@@ -34,6 +33,10 @@ class State:
     params: dict[str, Any]
     buffers: dict[str, Any]
     optimizer: Any
+
+    def kept(self) -> State:
+        """What this state is now, also when training goes on."""
+        return self
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class Pass:
     order: Any
     updates: list[list[Batch]]
     outputs: Any
-    done: tuple[State, float, int, int]
+    done: tuple[Any, float, int, int]
 
 
 class Step:
@@ -140,19 +143,34 @@ def _added(sums: Any, found: dict[str, Any], count: int) -> dict[str, Any]:
     }
 
 
-def run(step: Step, work: Pass, last: int) -> None:
-    """Take the steps of a pass up to update number `last` (excluded), committing after each.
+class InterpretedSteps:
+    """Runs steps one by one in Python.
 
-    Raises
-    ------
-    TrainingError
-        When a loss is not finite.
+    `begin` gives what stands for the state at the start, `run` takes steps, `take` goes on from another state.
     """
-    with np.errstate(all="ignore"):
-        state, total, seen, first = work.done
-        for k in range(first, last):
-            new, loss, count = step(state, work.order, work.updates[k], work.outputs)
-            if not np.isfinite(loss):
-                raise TrainingError(f"step {k + 1}: the loss became {loss / count}")
-            state, total, seen = new, total + loss, seen + count
-            work.done = (state, total, seen, k + 1)
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    def begin(self) -> State:
+        return self._step.state()
+
+    def take(self, state: State) -> State:
+        return state
+
+    def run(self, work: Pass, last: int) -> None:
+        """Take the steps of a pass up to update number `last` (excluded), committing after each.
+
+        Raises
+        ------
+        TrainingError
+            When a loss is not finite; the state is that before the step.
+        """
+        with np.errstate(all="ignore"):
+            state, total, seen, first = work.done
+            for k in range(first, last):
+                new, loss, count = self._step(state, work.order, work.updates[k], work.outputs)
+                if not np.isfinite(loss):
+                    raise TrainingError(f"step {k + 1}: the loss is not finite any more")
+                state, total, seen = new, total + loss, seen + count
+                work.done = (state, total, seen, k + 1)

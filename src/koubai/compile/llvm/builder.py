@@ -365,6 +365,10 @@ class Function:
             return Value("void", "void")
         return self._op(f"call {result} @{name}({given})", result)
 
+    def call_pointer(self, function: Value, result: str, *xs: Value) -> Value:
+        """Call a function by its address."""
+        return self._op(f"call {result} {function.text}({', '.join(map(repr, xs))})", result)
+
     # Vectors
 
     def splat(self, x: Value, lanes: int) -> Value:
@@ -438,6 +442,12 @@ class Function:
         name, align = f"llvm.masked.scatter.{_overload(type)}.v{lanes_of(type)}p0", _size(type)
         self.module.declared[name] = f"declare void @{name}({type}, {pointers.type}, {mask.type})"
         self.line(f"call void @{name}({value}, {pointers.type} align {align} {pointers.text}, {mask})")
+
+    def copy(self, source: Value, target: Value, count: Value) -> None:
+        """So many bytes, between places that do not overlap."""
+        name = "llvm.memcpy.p0.p0.i64"
+        self.module.declared[name] = f"declare void @{name}(ptr, ptr, i64, i1)"
+        self.line(f"call void @{name}({target}, {source}, {count}, i1 false)")
 
     @staticmethod
     def first_lanes(count: int, lanes: int) -> Value:

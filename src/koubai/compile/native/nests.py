@@ -283,8 +283,9 @@ class _Writer:
     def _stores(self) -> None:
         nest = self.shape
         assert nest is not None
-        for store in nest.stores:
-            self._put(store, self.value(store.value))
+        values = [self.value(store.value) for store in nest.stores]  # all read before the first is written over
+        for store, value in zip(nest.stores, values):
+            self._put(store, value)
 
     def _put(self, store: Store, value: Number) -> None:
         dtype = store.buffer.type.dtype
@@ -463,7 +464,8 @@ class _Writer:
             accesses = [x.at for x in loads_of(self.shape.stores)] + [s.at for s in self.shape.stores]
             if all(_continuous(at, outer, inner) for at in accesses):
                 merged = Counter(outer.extent * inner.extent)
-                self.shape.stores = [_merged(s, outer, inner, merged, {}) for s in self.shape.stores]
+                done: dict[int, Any] = {}
+                self.shape.stores = [_merged(s, outer, inner, merged, done) for s in self.shape.stores]
                 self.roots = self.shape.stores
                 counters[k - 1 : k + 1] = [merged]
             k -= 1

@@ -47,7 +47,7 @@ def write_program(
     temporaries : the buffers that lie in the arena
     machine : Machine
     """
-    module = Module(machine.triple)
+    module = Module(machine.triple, fma=machine.fma)
     written, scratch = [], {}
     for k, nest in enumerate(nests):
         functions, needed = _written(module, machine, nest, f"k{k}", -1 - k)
@@ -102,7 +102,7 @@ def _as_fold(product: Product) -> Nest:
 
 def _call(main: Function, callback: Value, table: Value, number: int) -> None:
     """Hand a step to Python; leave at once if it failed."""
-    failed = main._op(f"call i32 {callback.text}(i32 {number}, ptr {table.text})", "i32")
+    failed = main.call_pointer(callback, "i32", main.integer(number, "i32"), table)
     stop, go_on = main.new_block("failed"), main.new_block("go_on")
     main.branch(main.compare("ne", failed, main.integer(0, "i32")), stop, go_on)
     main.start(stop)

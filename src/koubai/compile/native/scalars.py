@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of, vector
+from koubai.compile.math import functions
 
 __all__ = ["Emitter", "Number", "element", "memory"]
 
@@ -170,9 +171,11 @@ class Emitter:
     # Functions
 
     def call_function(self, name: str, *xs: Number) -> Number:
-        """A function of one or two real numbers by its name in C; lane by lane where only C has it."""
+        """A function of one or two real numbers by its name in C; lane by lane where only the C library has it."""
         values, lanes = self._alike(*xs)
         dtype = xs[0].dtype
+        if name in functions:
+            return Number(functions[name](self.f, *values), dtype)
         if name in INTRINSICS:
             return Number(self.f.intrinsic(name, *values), dtype)
         symbol = name + ("f" if dtype.itemsize == 4 else "")
@@ -186,6 +189,6 @@ class Emitter:
         return Number(result, dtype)
 
     def __getattr__(self, name: str) -> Any:
-        if name in INTRINSICS or name in LIBRARY:
+        if name in functions or name in INTRINSICS or name in LIBRARY:
             return lambda *xs: self.call_function(name, *xs)
         raise AttributeError(name)

@@ -1,0 +1,110 @@
+"""One trace of a function: the graph that it leaves, what it reads besides its arguments, what it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from koubai.errors import TracingError
+from koubai.graph import Node, Type, constant, placeholder, topological, tracing, type_of
+from koubai.tensor.tensor import Tensor
+from koubai.tensor.trees import flatten
+from koubai.tensor.watch import Watch, watched
+
+__all__ = ["ARRAYS", "Trace", "type_of_value"]
+
+ARRAYS = (np.ndarray, np.generic, Node)
+
+
+def type_of_value(x: Any) -> Type:
+    """The type of a node or an array."""
+    of: Type = x.type if isinstance(x, Node) else type_of(x)
+    return of
+
+
+class Trace:
+    """What one run of a function on tensors of which only the types are known leaves behind.
+
+    Parameters
+    ----------
+    f : callable
+    leaves : the arguments' leaves; arrays and tensors among them become inputs, everything else is constant
+    rebuild : from the leaves to the arguments
+
+    Attributes
+    ----------
+    positions : list of int
+        Which leaves are inputs.
+    inputs : list of nodes
+        For the arguments, and then for the states that are read.
+    traced : list of nodes
+        The results' leaves, and then what the states have become.
+    outputs : list of nodes
+        The same, simplified, on `inputs` and `stand_ins`.
+    states, changed : lists of State
+        Values that outlive a call: all that are read, and those that take new values.
+    captured, stand_ins : lists of nodes
+        Tensors that were there before, and for each the input that stands for it.
+    rebuild : from the results' leaves to the results
+    """
+
+    def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> None:
+        from koubai.compile import simplify
+
+        self._start = constant(None).number  # what is older was there before the trace
+        self.positions = [i for i, x in enumerate(leaves) if isinstance(x, ARRAYS)]
+        arguments = list(leaves)
+        self.inputs: list[Any] = []
+        for i in self.positions:
+            arguments[i] = placeholder(type_of_value(leaves[i]), Tensor)
+            self.inputs.append(arguments[i])
+        self.watch = Watch()
+        watch_token, tracing_token = watched.set(self.watch), tracing.set(True)
+        try:
+            y = f(*rebuild(arguments))
+        finally:
+            tracing.reset(tracing_token)
+            watched.reset(watch_token)
+        outputs, self.rebuild = flatten(y)
+        self.states = list(self.watch.states.values())
+        self.changed = [state for state in self.states if state.now is not state.before]
+        outputs += [state.now for state in self.changed]
+        self.traced = [x if isinstance(x, Node) else constant(np.asarray(x)[()], Tensor) for x in outputs]
+        self.inputs += [state.before for state in self.states]
+        self.captured = self._captured()
+        self._types = [node.type for node in self.captured]
+        self._refuse_strangers()
+        self.stand_ins = [_stand_in(node) for node in self.captured]
+        known = {x: x for x in self.inputs} | dict(zip(self.captured, self.stand_ins))
+        self.outputs = simplify(self.traced, known)
+
+    def _captured(self) -> list[Any]:
+        """The tensors that were there before and that the trace reaches: read anew at every call."""
+        reached = [y for y in self.traced if y.number < self._start]
+        for node in topological(self.traced):
+            if node.number > self._start:
+                reached += [x for x in node.inputs if isinstance(x, Node) and x.number < self._start]
+        return [node for node in dict.fromkeys(reached) if node.value is not None]
+
+    def _refuse_strangers(self) -> None:
+        """Refuse what stood for a value inside of a loop or a vmap, and was carried out of it."""
+        known = set(self.inputs)
+        for node in topological(self.traced):
+            if node.op is None and node.value is None and node not in known:
+                raise TracingError(
+                    f"compile: a value of type {node.type} from inside of kb.scan, kb.checkpoint or kb.vmap is used "
+                    f"outside; return it from the function there instead of assigning it (to a layer's buffer, a list, "
+                    f"a variable)"
+                )
+
+    def holds(self) -> bool:
+        """Whether a new trace would be the same: settings and the types of captured tensors have not changed."""
+        return self.watch.holds() and all(node.type == of for node, of in zip(self.captured, self._types))
+
+
+def _stand_in(node: Node) -> Any:
+    twin = placeholder(node.type, Tensor)
+    twin.name = node.name
+    return twin

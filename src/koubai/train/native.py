@@ -1,0 +1,311 @@
+"""Training steps in native code: the counterpart of `step`, with the state in one block of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from koubai.compile import Program
+from koubai.compile.drive import NOT_FINITE, Course, Epochs, Stretch
+from koubai.compile.program import Frame
+from koubai.diff import reverse_mode
+from koubai.errors import TrainingError
+from koubai.graph import Node
+from koubai.nn import stateful_call
+from koubai.ops.structure import bind
+from koubai.tensor.trace import Trace
+from koubai.tensor.trees import flatten
+from koubai.train.step import Pass, State, Step
+
+__all__ = ["Failed", "NativeSteps"]
+
+ALIGNMENT = 64  # bytes
+
+
+class Block:
+    """Arrays that lie in one piece of memory, so that all of them are copied at once."""
+
+    def __init__(self, arrays: Sequence[Any]) -> None:
+        starts, end = [], 0
+        for x in arrays:
+            starts.append(end)
+            end += -(-np.asarray(x).nbytes // ALIGNMENT) * ALIGNMENT
+        raw = np.zeros(end + ALIGNMENT, np.uint8)
+        skip = -raw.ctypes.data % ALIGNMENT
+        self.bytes = raw[skip : skip + end]
+        self.arrays = []
+        for x, start in zip(arrays, starts):
+            x = np.asarray(x)
+            self.arrays.append(self.bytes[start : start + x.nbytes].view(x.dtype).reshape(x.shape))
+        self.put(arrays)
+
+    def put(self, arrays: Sequence[Any]) -> None:
+        """Take over other values."""
+        for mine, x in zip(self.arrays, arrays):
+            mine[...] = x
+
+
+class Live:
+    """The state in a block of memory that native steps write in."""
+
+    def __init__(self, steps: NativeSteps, block: Block) -> None:
+        self._steps, self._block = steps, block
+
+    def kept(self) -> State:
+        """A copy of what it is now."""
+        return self._steps.copied(self._block)
+
+
+@dataclass(slots=True)
+class _Kind:
+    """The program for updates of certain batch sizes."""
+
+    frame: Frame
+    rows: list[Any]  # the buffers of the batches' rows
+    outputs: list[Any]  # and of their outputs
+    loss: Any
+    held: list[tuple[Any, Any]]  # captured tensors and their buffers
+
+
+class NativeSteps:
+    """What `step.run` does, in native code.
+
+    Parameters
+    ----------
+    step : Step
+    updates : the batches of an epoch
+    outputs : bool
+        Whether the model's outputs are wanted, for metrics.
+    """
+
+    def __init__(self, step: Step, updates: Sequence[Any], outputs: bool) -> None:
+        self.step, self.outputs = step, outputs
+        start = step.state()
+        self._params, self._buffers = list(start.params), list(start.buffers)
+        leaves, self._rebuild = flatten(start.optimizer)
+        counts = {i for i, x in enumerate(leaves) if type(x) is int}
+        shared = len({leaves[i] for i in counts}) == 1
+        self._count_of = {i: 0 if shared else k for k, i in enumerate(sorted(counts))}
+        self._fixed = {i: x for i, x in enumerate(leaves) if not isinstance(x, (int, float, np.ndarray, np.generic))}
+        self._moving = [i for i in range(len(leaves)) if i not in counts and i not in self._fixed]
+        numbers = [leaves[i] for i in sorted(counts)][: 1 if shared else None]
+        self._sizes = len(start.params), len(start.buffers), len(numbers)
+        self._first = leaves
+        self._is_float = {i for i in self._moving if type(leaves[i]) is float}
+        self._unmoved: set[int] = set()
+        memory = [np.asarray(leaves[i]) for i in self._moving]
+        self.block = Block([*start.params.values(), *start.buffers.values(), *map(np.int64, numbers), *memory])
+        self.kept = Block(self.block.arrays)
+        self._kinds: dict[tuple[int, ...], _Kind] = {}
+        for batches in updates:
+            self._kind(batches)
+
+    # The state
+
+    def begin(self) -> Any:
+        """What stands for the present state, whatever it is when asked."""
+        return Live(self, self.block)
+
+    @property
+    def best(self) -> State:
+        """A copy of the state at the end of the best epoch of those run by `run_epochs`."""
+        return self.copied(self.kept)
+
+    def take(self, state: State) -> Any:
+        """Go on from another state."""
+        leaves = flatten(state.optimizer)[0]
+        counts = [leaves[i] for i in sorted(self._count_of)][: self._sizes[2]]
+        moving = [leaves[i] for i in self._moving]
+        self.block.put([*state.params.values(), *state.buffers.values(), *counts, *moving])
+        return self.begin()
+
+    def copied(self, block: Block) -> State:
+        """The state that a block holds, in arrays of its own."""
+        arrays = [x[()] if x.ndim == 0 else x.copy() for x in block.arrays]
+        n, m, k = self._sizes
+        params, buffers = dict(zip(self._params, arrays)), dict(zip(self._buffers, arrays[n:]))
+        counts, memory = arrays[n + m : n + m + k], arrays[n + m + k :]
+        leaves = list(self._first)
+        for i, which in self._count_of.items():
+            if i not in self._unmoved:
+                leaves[i] = int(counts[which])
+        for i, value in zip(self._moving, memory):
+            leaves[i] = float(value) if i in self._is_float else value
+        return State(params, buffers, self._rebuild(leaves))
+
+    # The programs
+
+    def _kind(self, batches: Any) -> _Kind:
+        sizes = tuple(stop - start for start, stop in batches)
+        if sizes not in self._kinds:
+            self._kinds[sizes] = self._compiled(sizes)
+        return self._kinds[sizes]
+
+    def _compiled(self, sizes: tuple[int, ...]) -> _Kind:
+        step = self.step
+        state = list(self.block.arrays)
+        rows = [np.zeros(size, np.int64) for size in sizes]
+        leaves = [*state, step.x, step.t, *rows]
+        count = len(state)
+
+        def update(*given: Any) -> Any:
+            return self._update(given[:count], given[count], given[count + 1], given[count + 2 :])
+
+        trace = Trace(update, leaves, tuple)
+        loss, *others = trace.outputs
+        results, ys = others[:count], others[count : count + len(sizes)] if self.outputs else []
+        moved = [k for k in range(count) if results[k] is not trace.inputs[k]]
+        wanted = [loss, *(results[k] for k in moved), *ys]
+        program = Program(
+            [*trace.inputs, *trace.stand_ins], wanted, updates=[(1 + i, k) for i, k in enumerate(moved)]
+        )
+        frame = program.frame()
+        buffers = program.plan.inputs
+        for buffer, array in zip(buffers, [*state, step.x, step.t]):
+            frame.point(buffer, array)
+        of = program.plan.outputs
+        value = np.zeros((), of[0].type.dtype)
+        frame.point(of[0], value)
+        held = list(zip(trace.captured, buffers[len(trace.inputs) :]))
+        start = count + 2
+        return _Kind(frame, buffers[start : start + len(sizes)], of[1 + len(moved) :], value, held)
+
+    def _update(self, state: Sequence[Any], x: Any, t: Any, rows: Sequence[Any]) -> list[Any]:
+        """The loss, the new state and the outputs, as a function of tensors."""
+        step = self.step
+        n, m, k = self._sizes
+        params, buffers = dict(zip(self._params, state)), dict(zip(self._buffers, state[n:]))
+        counts, memory = state[n + m : n + m + k], state[n + m + k :]
+        leaves = list(self._first)
+        for i, which in self._count_of.items():
+            leaves[i] = counts[which]
+        for i, value in zip(self._moving, memory):
+            leaves[i] = value
+        variables = {name: _variable(p) for name, p in params.items()}
+        total: Any = None
+        grads: dict[str, Any] = {}
+        outputs = []
+        seen = sum(r.shape[0] for r in rows)
+        for r in rows:
+            y, buffers = stateful_call(step.model, {**variables, **buffers}, x[r])
+            loss = step.loss(y, t[r])
+            outputs.append(y)
+            size = r.shape[0]
+            one = loss.dtype.type(1)
+            found = reverse_mode([loss], [one], list(variables.values()), record=True)
+            part = {name: g for name, g in zip(variables, found) if g is not None}
+            if len(rows) == 1:
+                total, grads = loss, part
+                continue
+            weighted = {name: g * g.dtype.type(size) for name, g in part.items()}
+            grads = {
+                name: grads[name] + weighted[name] if name in grads and name in weighted
+                else grads.get(name, weighted.get(name))
+                for name in {**grads, **weighted}
+            }  # fmt: skip
+            scaled = loss * loss.dtype.type(size)
+            total = scaled if total is None else total + scaled
+        if len(rows) > 1:
+            grads = {name: g / g.dtype.type(seen) for name, g in grads.items()}
+            total = total / total.dtype.type(seen)
+        if step.clip is not None:
+            grads = step.clip(grads)
+        moved, remembered = step.optimizer.update(grads, self._rebuild(leaves), params)
+        after = flatten(remembered)[0]
+        for i, which in self._count_of.items():
+            if after[i] is counts[which]:
+                self._unmoved.add(i)
+        ticked = [i for i in sorted(self._count_of) if i not in self._unmoved]
+        numbers = [
+            next((after[i] for i in ticked if self._count_of[i] == which), counts[which]) for which in range(k)
+        ]
+        kept = [buffers[name] for name in self._buffers]
+        return [total, *(moved[name] for name in self._params), *kept, *numbers,
+                *(after[i] for i in self._moving), *(outputs if self.outputs else [])]  # fmt: skip
+
+    # Running
+
+    def run(self, work: Pass, last: int) -> None:
+        """Take the steps of a pass up to update number `last` (excluded).
+
+        Raises
+        ------
+        TrainingError
+            When a loss is not finite; the state is that before the step.
+        """
+        state, total, seen, first = work.done
+        before = self.block.bytes.copy()
+        course = Course(self._stretches(work, first, last), total, seen)
+        status = course.run()
+        done = first + course.steps
+        work.done = (state, course.total, course.seen, done)
+        if status == NOT_FINITE:
+            self.block.bytes[:] = before
+            Course(self._stretches(work, first, done)).run()
+            raise TrainingError(f"step {done + 1}: the loss became {course.loss}")
+
+    def run_epochs(self, updates: Sequence[Any], orders: Any, best: float) -> Epochs:
+        """Take all steps of an epoch for each row of `orders`; `best` is the least sum of losses so far.
+
+        Raises
+        ------
+        TrainingError
+            When a loss is not finite; the state is that before the step.
+        """
+        work = Pass(orders[0], updates, None, (None, 0.0, 0, 0))
+        leap = orders.strides[0] if len(orders) > 1 else 0
+        stretches = self._stretches(work, 0, len(updates), leap)
+        epochs = Epochs(self.block.bytes, self.kept.bytes, np.empty(len(orders)), best)
+        before = self.block.bytes.copy()
+        course = Course(stretches, epochs=epochs)
+        if course.run() == NOT_FINITE:
+            self.block.bytes[:] = before
+            again = Epochs(self.block.bytes, self.kept.bytes, np.empty(epochs.done), best)
+            Course(stretches, epochs=again).run()
+            done = course.steps - epochs.done * len(updates)
+            Course(self._stretches(Pass(orders[epochs.done], updates, None, work.done), 0, done)).run()
+            raise Failed(epochs, f"step {done + 1}: the loss became {course.loss}")
+        return epochs
+
+    def _stretches(self, work: Pass, begin: int, last: int, leap: int = 0) -> list[Stretch]:
+        """Updates of the same sizes in a row as one stretch."""
+        updates, order = work.updates[begin:last], work.order
+        found: list[Stretch] = []
+        k = 0
+        while k < len(updates):
+            kind = self._kind(updates[k])
+            same = k
+            while same < len(updates) and self._kind(updates[same]) is kind:
+                same += 1
+            for node, buffer in kind.held:
+                kind.frame.point(buffer, np.ascontiguousarray(node.value))
+            first, stop = updates[k][0][0], updates[k][-1][1]
+            size = order.itemsize
+            moves = [
+                (buffer.slot, order.ctypes.data + start * size, (stop - first) * size, leap)
+                for (start, _), buffer in zip(updates[k], kind.rows)
+            ]
+            for (start, _), buffer in zip(updates[k], kind.outputs):
+                row = work.outputs[0].nbytes
+                moves.append((buffer.slot, work.outputs.ctypes.data + start * row, (stop - first) * row, 0))
+            found.append(Stretch(kind.frame, same - k, stop - first, moves, kind.loss))
+            k = same
+        return found
+
+
+class Failed(TrainingError):
+    """A loss that is not finite, after some epochs that were completed."""
+
+    def __init__(self, epochs: Epochs, message: str) -> None:
+        super().__init__(message)
+        self.epochs = epochs
+
+
+def _variable(p: Any) -> Any:
+    node = bind(p)
+    assert isinstance(node, Node)
+    node.requires_grad = True
+    return node
