@@ -66,7 +66,7 @@ def test_the_sum_by_its_definition(problem: Any) -> None:
 
 
 @given(problems())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_values_and_both_gradients_are_pytorchs(problem: Any) -> None:
     torch = pytest.importorskip("torch")
     x, w, how = problem

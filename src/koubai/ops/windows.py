@@ -99,6 +99,6 @@ def padded(x: Any, windows: Windows, first: int, value: float = 0.0) -> Any:
     if windows.padded == windows.lengths:
         return x
     lead, rest = x.shape[:first], x.shape[first + len(windows.lengths) :]
-    y = np.full((*lead, *windows.padded, *rest), value, x.dtype)
+    y = np.full_like(x, value, shape=(*lead, *windows.padded, *rest))
     y[(*(slice(None),) * first, *windows.inside)] = x
     return y
