@@ -39,6 +39,23 @@ def test_a_nan_takes_the_gradient_of_an_extremum(f: Any) -> None:
     assert_array_equal(slopes(f, [1.0, onp.nan, 3.0]), [0, 1, 0])
 
 
+def test_ties_in_a_window_share() -> None:
+    x = onp.array([3.0, 3.0, 1.0, 3.0, 2.0])
+    pooled = lambda x: kb.nn.max_pool1d(x, 3, stride=2)
+    assert_array_equal(slopes(lambda x: pooled(x).sum(), x), [0.5, 0.5, 0, 1, 0])
+    halves = onp.zeros((5, 5))
+    halves[:2, :2], halves[3, 3] = 0.5, 2
+    assert_array_equal(kb.hessian(lambda x: (pooled(x) ** 2).sum())(x), halves)
+    square = onp.array([[1.0, 4.0], [4.0, 4.0]])
+    assert_array_equal(slopes(lambda x: kb.nn.max_pool2d(x, 2).sum(), square), onp.array([[0, 1], [1, 1]]) / 3)
+
+
+def test_nan_and_padding_in_a_window() -> None:
+    pooled = lambda x: kb.nn.max_pool1d(x, 3, padding=1).sum()
+    assert_array_equal(slopes(pooled, [onp.nan, onp.nan, 1.0, 2.0]), [0.5, 0.5, 0, 1])
+    assert_array_equal(slopes(pooled, [-onp.inf, -onp.inf, 1.0, 2.0]), [0.5, 0.5, 0, 1])
+
+
 def test_ptp_of_equal_elements() -> None:
     assert_array_equal(slopes(np.ptp, [2.0, 2.0]), [0, 0])
 

@@ -78,7 +78,7 @@ LAYERS = [
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
 def test_every_layer_has_a_description(kind):
     required = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty and p.kind < 2]
-    layer = kind(*range(3, 3 + len(required)))
+    layer = kind(2, 4) if kind is nn.GroupNorm else kind(*range(3, 3 + len(required)))
     description = json.loads(json.dumps(describe(layer)))
     assert description is not None
     assert str(build(description)) == str(layer)

@@ -64,10 +64,16 @@ from koubai.nn.activations import (
 )
 from koubai.nn.call import functional_call, stateful_call
 from koubai.nn.containers import Lambda, ModuleDict, ModuleList, Sequential
+from koubai.nn.convolutions import Conv1d, Conv2d
+from koubai.nn.convolve import conv1d, conv2d
 from koubai.nn.functional import flatten, linear
 from koubai.nn.layers import Dropout, Flatten, Identity, Linear
 from koubai.nn.module import Module
+from koubai.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
+from koubai.nn.normalize import batch_norm, group_norm, layer_norm
 from koubai.nn.parameter import Buffer, Parameter
+from koubai.nn.pool import avg_pool1d, avg_pool2d, global_avg_pool, max_pool1d, max_pool2d
+from koubai.nn.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
 
 __all__ = [
     "CELU",
@@ -75,19 +81,30 @@ __all__ = [
     "GELU",
     "GLU",
     "SELU",
+    "AvgPool1d",
+    "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Buffer",
+    "Conv1d",
+    "Conv2d",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
     "Identity",
     "Lambda",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
     "LogSoftmax",
+    "MaxPool1d",
+    "MaxPool2d",
     "Mish",
     "Module",
     "ModuleDict",
@@ -108,22 +125,32 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
     "celu",
+    "conv1d",
+    "conv2d",
     "elu",
     "flatten",
     "functional_call",
     "gelu",
+    "global_avg_pool",
     "glu",
+    "group_norm",
     "hardshrink",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
     "init",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
     "logsigmoid",
     "losses",
+    "max_pool1d",
+    "max_pool2d",
     "mish",
     "prelu",
     "relu",

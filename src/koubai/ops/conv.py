@@ -71,7 +71,7 @@ class Layout:
     def columns(self, x: Any) -> Any:
         """The columns of some examples: (groups, rows, columns)."""
         x = padded(self.enter(x), self.windows, self.first)
-        if self.last:
+        if self.last:  # so that the examples lie side by side, whose runs are to be copied
             x = np.ascontiguousarray(x)
         stop = self.first + len(self.windows.kernel)
         steps = x.strides[self.first : stop]
@@ -321,7 +321,7 @@ convolution_input = register(Op(
                 "dE/dg = the convolution of the gradient with w; dE/dw = its windows weighted by g",
                 "The transposed convolution: every number spreads out over its window, as much as the kernel says; the "
                 "gradient of a convolution by its image.",
-                "転置畳み込み。各要素をカーネルの重みで窓全体へ配る。畳み込みの、画像についての勾配にあたる。"),
+                "転置畳み込み。各要素をカーネルの重みで窓全体へ配る。畳み込みを入力画像で微分した勾配にあたる。"),
     samples=_samples(lambda x, w, g, settings: Sample((g, w), {**settings, "spatial": x.shape[2:]})),
     refuses=lambda: [
         Refusal(arrays((1, 3, 4), (3, 2, 2)), _settings(1, spatial=(6,)), ShapeError, "(1, 3, 5), but its gradient"),
@@ -337,7 +337,7 @@ convolution_weight = register(Op(
     words=Words("y[o,c,k] = sum over n and p of g[n,o,p] x[n,c, p stride + k dilation - padding]",
                 "dE/dx = g spread out by the gradient as a kernel; dE/dg = the convolution of x with it",
                 "The windows of an image, weighted and summed; the gradient of a convolution by its kernel.",
-                "画像の各窓に重みを掛けて足し合わせる。畳み込みの、カーネルについての勾配にあたる。"),
+                "画像の各窓に重みを掛けて足し合わせる。畳み込みをカーネルで微分した勾配にあたる。"),
     samples=_samples(lambda x, w, g, settings: Sample((x, g), {**settings, "kernel": w.shape[2:]})),
     refuses=lambda: [
         Refusal(arrays((1, 2, 5), (1, 3, 5)), _settings(1, kernel=(2,)), ShapeError, "(1, 3, 4), but its gradient"),

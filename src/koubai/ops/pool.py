@@ -259,7 +259,8 @@ max_pool_spread = register(Op(
                 "Each window's number goes to the place of its largest element.",
                 "各窓の値を、その窓で最大だった要素の位置へ配る。"),
     samples=lambda: [Sample(arrays(y, x), settings) for x, y, settings in _cases()],
-    refuses=lambda: [Refusal(arrays((2, 3), (2, 5)), _cases()[0][2], ShapeError, "gives (2, 2)")],
+    refuses=lambda: [Refusal(arrays((2, 3), (2, 5)), _cases()[0][2], ShapeError, "gives (2, 2)"),
+                     Refusal((np.ones(1), np.arange(2)), _cases()[0][2], DTypeError, "floating-point")],
 ))  # fmt: skip
 max_pool_gather = register(Op(
     "max_pool_gather", _max_pool_gather, _gather_infer, batch=_batch,
@@ -270,5 +271,6 @@ max_pool_gather = register(Op(
                 "From each window the number at the place where another array has its largest element.",
                 "各窓について、もう一方の配列が最大となる位置の値を取り出す。"),
     samples=lambda: [Sample(arrays(x, x, seed=1), settings) for x, _, settings in _cases()],
-    refuses=lambda: [Refusal(arrays((2, 5), (2, 4)), _cases()[0][2], ShapeError, "two arrays of one shape")],
+    refuses=lambda: [Refusal(arrays((2, 5), (2, 4)), _cases()[0][2], ShapeError, "two arrays of one shape"),
+                     Refusal((np.ones(2), np.arange(2)), _cases()[0][2], DTypeError, "floating-point")],
 ))  # fmt: skip

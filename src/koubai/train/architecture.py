@@ -74,7 +74,7 @@ def _arguments(module: Module) -> dict[str, Any]:
         if name == "self" or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if name == "dtype":
-            found[name] = str(module.dtype)
+            found[name] = _dtype(module)
             continue
         value = getattr(module, name, parameter.default)
         if isinstance(value, (Parameter, Buffer)) or (value is None and isinstance(parameter.default, bool)):
@@ -87,14 +87,25 @@ def _arguments(module: Module) -> dict[str, Any]:
     return found
 
 
+def _dtype(module: Module) -> str:
+    """That of the module's numbers: a layer may have none but buffers."""
+    own = [member.dtype for member in (*module.parameters(), *module.buffers())]
+    return str(next((dtype for dtype in own if dtype.kind in "fc"), module.dtype))
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, PLAIN):
         return value
-    if isinstance(value, (tuple, list)) and all(isinstance(v, PLAIN) for v in value):
-        return list(value)
+    if isinstance(value, (tuple, list)) and all(isinstance(v, PLAIN) or _pair(v) for v in value):
+        return [list(v) if _pair(v) else v for v in value]
     return inspect.Parameter.empty
+
+
+def _pair(value: Any) -> bool:
+    """Whether it is what one axis is padded with before and behind."""
+    return isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, PLAIN) for v in value)
 
 
 def _alike(model: Module, twin: Module) -> bool:
