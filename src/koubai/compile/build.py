@@ -374,7 +374,7 @@ def computing_dtype(node: Any, how: lowering.Scalar) -> np.dtype[Any]:
     types = [type_of_input(x) for x in node.inputs]
     strong = [t.dtype for i, t in enumerate(types) if i not in how.as_is and not t.weak]
     weak = [x for x, t in zip(node.inputs, types) if not isinstance(x, Node) and t.weak]
-    return np.result_type(*strong, *weak)
+    return np.result_type(*strong, *weak) if strong or weak else node.dtype
 
 
 def broadcast(index: Sequence[Any], shape: Sequence[Any], to: Sequence[int]) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ import numpy as np
 from koubai.compile.nest import Buffer
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
-from koubai.ops.lowering import Expand, Guard, Product, Scalar, View
+from koubai.ops.lowering import Choice, Expand, Guard, Product, Scalar, View
 from koubai.ops.structure import bind
 
 __all__ = ["Plan", "c_strides", "make_plan", "native"]
@@ -77,7 +77,10 @@ def native(node: Any) -> Any:
     given = [x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype for x in node.inputs if not _is_tuple(x)]
     if len(given) < len(node.inputs) or not SUPPORTED.issuperset([node.dtype, *given]):
         return None
-    return None if isinstance(node.op.lower, Expand) else node.op.lower
+    how = node.op.lower
+    if isinstance(how, Choice):
+        how = how.choose(*node.inputs, **node.params)
+    return None if isinstance(how, Expand) else how
 
 
 def _is_tuple(x: Any) -> bool:

@@ -14,7 +14,7 @@ __all__ = ["loops_as_text"]
 
 SIGNS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">",
-    "ge": ">=", "both": "&", "either": "|", "differ": "^",
+    "ge": ">=", "both": "&", "either": "|", "differ": "^", "shift_left": "<<", "shift_right": ">>",
 }  # fmt: skip
 
 
@@ -149,6 +149,9 @@ class TextEmitter:
     def cast(self, x: Term, dtype: Any) -> Term:
         dtype = np.dtype(dtype)
         return x if x.dtype == dtype else Term(f"{dtype}({_bare(x.text)})", dtype)
+
+    def bits(self, x: Term, dtype: Any) -> Term:
+        return Term(f"bits({_bare(x.text)}, {np.dtype(dtype)})", dtype)
 
     def neg(self, x: Term) -> Term:
         return Term(f"-{x.text}", x.dtype)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Expand", "Fold", "Guard", "Place", "Product", "Scalar", "View"]
+__all__ = ["Choice", "Expand", "Fold", "Guard", "Place", "Product", "Scalar", "View"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +74,10 @@ class Expand:
     """An op that other ops express: ``by(*xs, **params)``."""
 
     by: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the other forms by what is given, or None: ``choose(*inputs, **params)``."""
+
+    choose: Callable[..., Any]

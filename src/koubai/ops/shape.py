@@ -282,6 +282,7 @@ astype = _linear(
 discrete = register(Op(
     "discrete", lambda x, *, dtype: x.astype(dtype), lambda x, *, dtype: Type(x.shape, dtype),
     batch=lambda op, size, batched, x, *, dtype: op(x, dtype=dtype),
+    lower=Scalar(lambda e, x, *, dtype: x, as_is=(0,)),
     words=Words("y = x as integer or truth value", "0", "A conversion to integers or truth values; no gradient.",
                 "整数・真偽値への変換。勾配は流れない。"),
     samples=lambda: [Sample(arrays((2, 3)), {"dtype": np.dtype(np.int64)})],

@@ -79,7 +79,7 @@ class Emitter:
         if source.kind == "f" and dtype.kind == "f":
             how = "fpext" if dtype.itemsize > source.itemsize else "fptrunc"
         elif source.kind == "f":
-            how = "fptosi" if dtype.kind == "i" else "fptoui"
+            return self._truncated(x, dtype)
         elif dtype.kind == "f":
             how = "sitofp" if source.kind == "i" else "uitofp"
         elif element_of(x.value.type) == element(dtype):
@@ -89,6 +89,24 @@ class Emitter:
         else:
             how = "trunc"
         return Number(f.convert(how, x.value, target), dtype)
+
+    def _truncated(self, x: Number, dtype: Any) -> Number:
+        """A real number without its fraction as an integer, by way of the widths in which NumPy converts it.
+
+        So -1.0 is 255 as uint8 here as well. A number out of range gives what the processor's conversion gives.
+        """
+        if dtype == np.uint64:
+            half = self.constant(2.0**63, x.dtype)
+            above = self.ge(x, half)
+            low = self._converted(self.select(above, self.sub(x, half), x), np.dtype(np.int64))
+            high = self.differ(low, self.constant(-(2**63), np.int64))
+            return self.bits(self.select(above, high, low), dtype)
+        wide = np.dtype(np.int64 if dtype.itemsize == 8 or dtype == np.uint32 else np.int32)
+        return self.cast(self._converted(x, wide), dtype)
+
+    def _converted(self, x: Number, dtype: Any) -> Number:
+        f, target = self.f, vector(element(dtype), lanes_of(x.value.type))
+        return Number(f.freeze(f.convert("fptosi", x.value, target)), dtype)
 
     def bits(self, x: Number, dtype: Any) -> Number:
         """The same bits read as another dtype of the same size."""
@@ -135,6 +153,40 @@ class Emitter:
         """The bits of an unsigned integer moved to the left, or with a negative number to the right."""
         how = "shl" if places >= 0 else "lshr"
         return self._binary(how, how, x, self.number(abs(places), x))
+
+    def shift_left(self, x: Number, places: Number) -> Number:
+        """The bits of an integer moved to the left; all gone where `places` is negative or too large."""
+        return self._shift("shl", x, places, self.number(0, x))
+
+    def shift_right(self, x: Number, places: Number) -> Number:
+        """The bits of an integer moved to the right, the sign kept."""
+        if x.dtype.kind == "u":
+            return self._shift("lshr", x, places, self.number(0, x))
+        zero = self.number(0, x)
+        return self._shift("ashr", x, places, self.select(self.lt(x, zero), self.number(-1, x), zero))
+
+    def _shift(self, how: str, x: Number, places: Number, gone: Number) -> Number:
+        # LLVM leaves it open what comes of more places than there are bits.
+        count = self.bits(places, f"u{x.dtype.itemsize}")
+        fits = self.lt(count, self.number(8 * x.dtype.itemsize, count))
+        return self.select(fits, self._binary(how, how, x, self.select(fits, places, self.number(0, x))), gone)
+
+    def int_div(self, x: Number, z: Number) -> Number:
+        """The quotient of integers without its fraction; 0 where z is 0."""
+        y = self._binary("sdiv", "sdiv" if x.dtype.kind == "i" else "udiv", x, self._divisor(x, z))
+        return self.select(self.eq(z, self.number(0, z)), self.number(0, x), y)
+
+    def int_rem(self, x: Number, z: Number) -> Number:
+        """What a quotient of integers without its fraction leaves, with x's sign; 0 where z is 0."""
+        return self._binary("srem", "srem" if x.dtype.kind == "i" else "urem", x, self._divisor(x, z))
+
+    def _divisor(self, x: Number, z: Number) -> Number:
+        """z, or 1 where the processor would stop: for 0, and for -1 if the quotient overflows (to x again)."""
+        bad = self.eq(z, self.number(0, z))
+        if x.dtype.kind == "i":
+            overflow = self.eq(x, self.number(np.iinfo(x.dtype).min, x))
+            bad = self.either(bad, self.both(overflow, self.eq(z, self.number(-1, z))))
+        return self.select(bad, self.number(1, z), z)
 
     # Comparison and choice
 

@@ -13,7 +13,7 @@ import numpy as np
 from koubai.graph import Sample, Words
 from koubai.ops.define import Through, arrays, binary, elementwise, unary
 from koubai.ops.elementwise.comparison import isfinite
-from koubai.ops.lowering import Scalar
+from koubai.ops.lowering import Choice, Scalar
 
 
 def _picked(g: Any, y: Any, mine: Any, other: Any) -> Any:
@@ -22,8 +22,15 @@ def _picked(g: Any, y: Any, mine: Any, other: Any) -> Any:
 
 def _extremum(name: str, forward: Any, en: str, ja: str) -> Any:
     short = name[-3:] if name[0] == "f" else name[:3]
+    better = "gt" if short == "max" else "lt"
+
+    def body(e: Any, x: Any, z: Any) -> Any:
+        unknown = z if name[0] == "f" else x  # the first is taken too where this one is NaN
+        return e.select(e.either(getattr(e, better)(x, z), e.ne(unknown, unknown)), x, z)
+
     return elementwise(
         name, forward, Through(lambda g, y, x, z: _picked(g, y, x, z)), Through(lambda g, y, x, z: _picked(g, y, z, x)),
+        lower=Scalar(body),
         words=Words(f"y = {short}(a, b)", "1 for the one chosen, 0 for the other; 1/2 each at a tie", en, ja),
         samples=binary(complex=False),
     )  # fmt: skip
@@ -54,11 +61,20 @@ where = elementwise(
     samples=lambda: [Sample((arrays(shape)[0] > 0, *arrays(shape, other, seed=1)))
                      for shape, other in [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((0, 2), (1, 2))]],
 )  # fmt: skip
+
+
+def _clipped(e: Any, x: Any, lo: Any, hi: Any) -> Any:
+    """A bound that is NaN makes the result NaN; where the bounds are the wrong way round, the upper one is taken."""
+    y = e.select(e.either(e.lt(x, lo), e.ne(lo, lo)), lo, x)
+    return e.select(e.either(e.gt(y, hi), e.ne(hi, hi)), hi, y)
+
+
 clip = elementwise(
     "clip", np.clip,
     Through(lambda g, y, x, lo, hi: where(x == y, g, 0.0)),
     Through(lambda g, y, x, lo, hi: where((x < lo) & (lo < hi), g, 0.0)),
     Through(lambda g, y, x, lo, hi: where((x > hi) | (lo > hi), g, 0.0)),
+    lower=Scalar(_clipped),
     words=Words("y = min(max(x, lo), hi)", "dy/dx = 1 for lo <= x <= hi, else 0",
                 "Gradient passes between the bounds, the bounds included; outside it goes to the bound.",
                 "範囲内(境界を含む)では勾配を通し、範囲外では境界値のほうへ流す。"),
@@ -73,9 +89,25 @@ relu = elementwise(
                 "ReLU。入力が正のところだけ勾配を通す。0での微分は0とする。"),
     samples=unary(complex=False),
 )  # fmt: skip
+
+
+def _replaced(e: Any, x: Any, *, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if x.dtype.kind != "f":
+        return x
+    largest = np.finfo(x.dtype).max
+    y = e.select(e.ne(x, x), e.number(nan, x), x)
+    y = e.select(e.eq(x, e.number(np.inf, x)), e.number(largest if posinf is None else posinf, x), y)
+    return e.select(e.eq(x, e.number(-np.inf, x)), e.number(-largest if neginf is None else neginf, x), y)
+
+
+def _replacing(x: Any, **params: Any) -> Scalar | None:
+    return Scalar(_replaced) if all(np.ndim(v) == 0 for v in params.values()) else None
+
+
 nan_to_num = elementwise(
     "nan_to_num", lambda x, **params: np.nan_to_num(x, **params)[()],
     Through(lambda g, y, x, **params: where(isfinite(x), g, 0.0)),
+    lower=Choice(_replacing),
     words=Words("y = x, with NaN and infinities replaced", "dy/dx = 1 where x is finite, else 0",
                 "Gradient passes where the input was a finite number.", "有限の値だったところだけ勾配を通す。"),
     samples=unary(),

@@ -103,8 +103,14 @@ def _sinc_slope(y: Any, x: Any) -> Any:
     return where(near, series, (cos(np.pi * away) - sinc(away)) / away)
 
 
+def _sinc(e: Any, x: Any) -> Any:
+    angle = e.mul(e.number(np.pi, x), x)
+    angle = e.select(e.eq(angle, e.number(0, x)), e.number(np.finfo(x.dtype).eps, x), angle)
+    return e.div(e.sin(angle), angle)
+
+
 sinc = elementwise(
-    "sinc", np.sinc, _sinc_slope,
+    "sinc", np.sinc, _sinc_slope, lower=Scalar(_sinc),
     words=Words("y = sin(pi x)/(pi x)", "dy/dx = (cos(pi x) - y)/x", "The normalized cardinal sine.",
                 "正規化された sinc 関数。"),
     samples=unary(0.2, 2.0, complex=False),

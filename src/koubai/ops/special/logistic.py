@@ -8,6 +8,7 @@ import numpy as np
 
 from koubai.graph import Words
 from koubai.ops.define import elementwise, unary
+from koubai.ops.lowering import Scalar
 from koubai.ops.special.kernel import kernel
 
 __all__ = ["expit", "log_expit", "logit"]
@@ -33,8 +34,21 @@ def _logit(p: Any) -> Any:
     return np.where(middle, 2.0 * np.arctanh(2.0 * safe - 1.0), np.log(p) - np.log1p(-p))
 
 
+def _log_expit_of(e: Any, x: Any) -> Any:
+    negative = e.select(e.gt(x, e.number(0, x)), e.number(0, x), x)
+    return e.sub(negative, e.log1p(e.exp(e.neg(e.fabs(x)))))
+
+
+def _logit_of(e: Any, p: Any) -> Any:
+    half, two, one = e.number(0.5, p), e.number(2, p), e.number(1, p)
+    middle = e.lt(e.fabs(e.sub(p, half)), e.number(0.25, p))
+    near = e.mul(two, e.atanh(e.sub(e.mul(two, e.select(middle, p, half)), one)))
+    return e.select(middle, near, e.sub(e.log(p), e.log1p(e.neg(p))))
+
+
 expit = elementwise(
     "expit", _expit, lambda y, x: y * (1.0 - y),
+    lower=Scalar(lambda e, x: e.expit(x)),
     words=Words("y = 1/(1 + e^-x)", "dy/dx = y (1 - y)",
                 "The logistic sigmoid; its slope y (1 - y) is at most 1/4 and vanishes when saturated.",
                 "ロジスティックシグモイド。傾きは y(1 - y) で最大 1/4、飽和するとほぼ0になる。"),
@@ -42,6 +56,7 @@ expit = elementwise(
 )  # fmt: skip
 log_expit = elementwise(
     "log_expit", _log_expit, lambda y, x: expit(-x),
+    lower=Scalar(_log_expit_of),
     words=Words("y = ln(1/(1 + e^-x))", "dy/dx = 1/(1 + e^x)",
                 "The logarithm of the logistic sigmoid, without overflow and without losing digits.",
                 "シグモイドの対数。桁あふれも桁落ちもしない。"),
@@ -49,6 +64,7 @@ log_expit = elementwise(
 )  # fmt: skip
 logit = elementwise(
     "logit", _logit, lambda y, p: 1.0 / (p * (1.0 - p)),
+    lower=Scalar(_logit_of),
     words=Words("y = ln(p/(1 - p))", "dy/dp = 1/(p (1 - p))", "The log-odds, the inverse of the logistic sigmoid.",
                 "対数オッズ。シグモイドの逆関数。"),
     samples=unary(0.1, 0.9, complex=False),
