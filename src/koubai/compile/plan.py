@@ -20,7 +20,7 @@ import numpy as np
 from koubai.compile.nest import Buffer
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
-from koubai.ops.lowering import Choice, Expand, Guard, Product, Scalar, View
+from koubai.ops.lowering import Expand, Guard, Product, Scalar, View, form_of
 from koubai.ops.structure import bind
 
 __all__ = ["Plan", "c_strides", "make_plan", "native"]
@@ -77,9 +77,7 @@ def native(node: Any) -> Any:
     given = [x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype for x in node.inputs if not _is_tuple(x)]
     if len(given) < len(node.inputs) or not SUPPORTED.issuperset([node.dtype, *given]):
         return None
-    how = node.op.lower
-    if isinstance(how, Choice):
-        how = how.choose(*node.inputs, **node.params)
+    how = form_of(node)
     return None if isinstance(how, Expand) else how
 
 

@@ -18,7 +18,7 @@ from koubai.graph import Node, topological
 from koubai.graph.node import constant, rebuilt
 from koubai.ops import elementwise as e
 from koubai.ops import shape as s
-from koubai.ops.lowering import Expand
+from koubai.ops.lowering import Expand, form_of
 from koubai.ops.structure import bind
 
 __all__ = ["simplify"]
@@ -47,8 +47,9 @@ def _simplified(node: Node, new: dict[Node, Any], seen: dict[Any, Any]) -> Any:
     shorter = _shorter(node, inputs)
     if shorter is not None:
         return shorter
-    if isinstance(node.op.lower, Expand) and node.dtype.kind != "c":
-        return _expanded(node, inputs, seen)
+    how = form_of(node)
+    if isinstance(how, Expand) and node.dtype.kind != "c":
+        return _expanded(node, how, inputs, seen)
     key = _key(node, inputs)
     if key not in seen:
         same = all(a is b for a, b in zip(inputs, node.inputs))
@@ -56,10 +57,10 @@ def _simplified(node: Node, new: dict[Node, Any], seen: dict[Any, Any]) -> Any:
     return seen[key]
 
 
-def _expanded(node: Node, inputs: tuple[Any, ...], seen: dict[Any, Any]) -> Any:
+def _expanded(node: Node, how: Expand, inputs: tuple[Any, ...], seen: dict[Any, Any]) -> Any:
     """The other ops that express this one, simplified."""
     newest = constant(None).number
-    y = node.op.lower.by(*inputs, **node.params)  # type: ignore[union-attr]
+    y = how.by(*inputs, **node.params)
     made, stack = {y}, [y]
     while stack:
         for x in stack.pop().inputs:

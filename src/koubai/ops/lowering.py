@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Choice", "Expand", "Fold", "Guard", "Place", "Product", "Scalar", "View"]
+__all__ = ["Choice", "Expand", "Fold", "Guard", "Place", "Product", "Scalar", "View", "form_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +81,9 @@ class Choice:
     """One of the other forms by what is given, or None: ``choose(*inputs, **params)``."""
 
     choose: Callable[..., Any]
+
+
+def form_of(node: Any) -> Any:
+    """The form of a node's op, chosen for what the node is given; None if it has none."""
+    how = None if node.op is None else node.op.lower
+    return how.choose(*node.inputs, **node.params) if isinstance(how, Choice) else how

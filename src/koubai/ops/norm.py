@@ -9,9 +9,11 @@ import numpy as np
 
 from koubai.graph import Op, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated, dtype_by_example
-from koubai.ops.elementwise import absolute, real, sign, where
+from koubai.ops.elementwise import absolute, imag, real, sign, sqrt, square, where
+from koubai.ops.lowering import Expand
 from koubai.ops.reduce import reduced_shape, restored
 from koubai.ops.reduce import sum as total
+from koubai.ops.shape import astype
 
 __all__ = ["norm"]
 
@@ -62,6 +64,15 @@ def _jvp(t: Any, y: Any, x: Any, *, ord: float, axis: Axes, keepdims: bool) -> A
     return total(real(change) if change.dtype.kind == "c" else change, axis=axis, keepdims=keepdims)
 
 
+def _of_ops(x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
+    if x.dtype.kind not in "fc":
+        x = astype(x, dtype=np.dtype(np.float64))
+    if ord != 2:
+        return total(absolute(x) ** ord, axis=axis, keepdims=keepdims) ** (1.0 / ord)
+    squares = square(real(x)) + square(imag(x)) if x.dtype.kind == "c" else square(x)
+    return sqrt(total(squares, axis=axis, keepdims=keepdims))
+
+
 def _batch(op: Op, size: int, batched: Sequence[bool], x: Any, *, ord: float, axis: Axes, keepdims: bool) -> Any:
     return op(x, ord=ord, axis=tuple(i + 1 for i in axis), keepdims=keepdims)
 
@@ -74,7 +85,7 @@ def _samples() -> list[Sample]:
 
 
 norm = register(Op(
-    "norm", _forward, _infer, vjp=(_vjp,), jvp=(_jvp,), batch=_batch,
+    "norm", _forward, _infer, vjp=(_vjp,), jvp=(_jvp,), batch=_batch, lower=Expand(_of_ops),
     words=Words("y = (sum of |x|^p over the axes)^(1/p)", "dy/dx = sign x (|x|/y)^(p-1), for p = 2: x/y",
                 "The p-norm; at the zero vector, where it has no derivative, the gradient is taken as zero.",
                 "p ノルム。微分できない零ベクトルでは勾配を0とする。"),

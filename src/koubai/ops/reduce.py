@@ -15,7 +15,7 @@ import numpy as np
 from koubai.graph import Op, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated, dtype_by_example
 from koubai.ops.elementwise import exp, log, where
-from koubai.ops.lowering import Expand, Fold
+from koubai.ops.lowering import Choice, Expand, Fold
 from koubai.ops.shape import broadcast_to, concatenate, flip, reshape, stacked, transpose
 
 Axes = tuple[int, ...]
@@ -138,8 +138,8 @@ def _extremum_jvp(t: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
     return sum(t * _share(y, x, axis), axis=axis, keepdims=keepdims)
 
 
-def _extremum_fold(better: str) -> Fold:
-    """NumPy's extremum: a NaN wins against every number."""
+def _extremum_fold(better: str) -> Choice:
+    """NumPy's extremum: a NaN wins against every number, and of nothing there is none."""
 
     def step(e: Any, y: Any, x: Any) -> Any:
         return e.select(e.either(getattr(e, better)(y, x), e.ne(y, y)), y, x)
@@ -151,7 +151,8 @@ def _extremum_fold(better: str) -> Fold:
             return better != "gt"
         return np.iinfo(dtype).min if better == "gt" else np.iinfo(dtype).max
 
-    return Fold(start, step)
+    fold = Fold(start, step)
+    return Choice(lambda x, *, axis, keepdims: fold if 0 not in (x.shape[i] for i in axis) else None)
 
 
 max = reduction(
@@ -296,24 +297,40 @@ cumprod = running(
 )  # fmt: skip
 
 
-def _counting(name: str, forward: Callable[..., Any], formula: str, en: str, ja: str) -> Op:
-    return reduction(name, forward, words=Words(formula, "0", en, ja))
+def _counting(name: str, forward: Callable[..., Any], formula: str, en: str, ja: str, lower: Any) -> Op:
+    return reduction(name, forward, words=Words(formula, "0", en, ja), lower=lower)
 
 
 any = _counting("any", np.any, "y = (some x is true)", "Whether any element is true; no gradient.",
-                "真の要素があるか。勾配は流れない。")  # fmt: skip
+                "真の要素があるか。勾配は流れない。",
+                Fold(lambda dtype: False, lambda e, y, x: e.either(y, x)))  # fmt: skip
 all = _counting("all", np.all, "y = (every x is true)", "Whether all elements are true; no gradient.",
-                "すべて真か。勾配は流れない。")  # fmt: skip
+                "すべて真か。勾配は流れない。",
+                Fold(lambda dtype: True, lambda e, y, x: e.both(y, x)))  # fmt: skip
 count_nonzero = _counting("count_nonzero", np.count_nonzero, "y = number of x that are not 0",
                           "How many elements are not zero; no gradient.",
-                          "0でない要素の数。勾配は流れない。")  # fmt: skip
+                          "0でない要素の数。勾配は流れない。",
+                          Expand(lambda x, *, axis, keepdims: sum(x != 0, axis=axis, keepdims=keepdims)))  # fmt: skip
 
 
 def _along(forward: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *, axis, keepdims: forward(x, axis=axis, keepdims=keepdims)[()]
 
 
-def _position(name: str, forward: Callable[..., Any], en: str, ja: str) -> Op:
+def _first_place(extremum: Op) -> Choice:
+    """The smallest position of those that reach the extremum, or that are NaN; NumPy refuses an empty axis."""
+
+    def by(x: Any, *, axis: int, keepdims: bool) -> Any:
+        n = x.shape[axis]
+        numbers = np.arange(n).reshape((n,) + (1,) * (x.ndim - axis - 1))
+        reached = (x == extremum(x, axis=(axis,), keepdims=True)) | (x != x)
+        return min(where(reached, numbers, n), axis=(axis,), keepdims=keepdims)
+
+    expanded = Expand(by)
+    return Choice(lambda x, *, axis, keepdims: expanded if x.shape[axis] and x.dtype.kind != "c" else None)
+
+
+def _position(name: str, forward: Callable[..., Any], extremum: Op, en: str, ja: str) -> Op:
     """The index of an extremum along one axis."""
 
     def infer(x: Type, *, axis: int, keepdims: bool) -> Type:
@@ -327,11 +344,10 @@ def _position(name: str, forward: Callable[..., Any], en: str, ja: str) -> Op:
         Sample(arrays((2, 3)), {"axis": 1, "keepdims": True}),
     ]
     words = Words(f"y = {name} x", "0", en, ja)
-    return register(Op(name, _along(forward), infer, words, batch=batch, samples=samples))
+    return register(Op(name, _along(forward), infer, words, batch=batch, samples=samples, lower=_first_place(extremum)))
 
 
-argmax = _position("argmax", np.argmax, "Where the largest element stands; no gradient.",
+argmax = _position("argmax", np.argmax, max, "Where the largest element stands; no gradient.",
                    "最大要素の位置。勾配は流れない。")  # fmt: skip
-argmin = _position("argmin", np.argmin, "Where the smallest element stands; no gradient.",
+argmin = _position("argmin", np.argmin, min, "Where the smallest element stands; no gradient.",
                    "最小要素の位置。勾配は流れない。")  # fmt: skip
-

@@ -6,6 +6,7 @@ All are linear, so forward mode applies the op to the tangent; each gradient mov
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from koubai.errors import ShapeError
 from koubai.graph import Node, Op, Refusal, Sample, Type, Words, register, registered, type_of, variadic
 from koubai.ops.define import arrays, ndim_of, shape_of
-from koubai.ops.lowering import Place, Scalar, View
+from koubai.ops.elementwise import where
+from koubai.ops.lowering import Expand, Place, Scalar, View
 
 Shape = tuple[int, ...]
 
@@ -204,6 +206,7 @@ def stack(rows: Sequence[Any]) -> Any:
 
 # flip, roll, pad
 
+
 def _flip_source(e: Any, index: Any, x: Type, *, axis: Shape) -> list[Any]:
     return [e.plus(e.times(i, -1), n - 1) if k in axis else i for k, (i, n) in enumerate(zip(index, x.shape))]
 
@@ -217,10 +220,21 @@ flip = _linear(
                 "順序を逆にする。勾配も逆順になる。"),
     samples=lambda: [Sample(arrays((3,)), {"axis": (0,)}), Sample(arrays((2, 3)), {"axis": (0, 1)})],
 )  # fmt: skip
+
+
+def _roll_source(e: Any, index: Any, x: Type, *, shift: Shape, axis: Shape) -> list[Any]:
+    found = list(index)
+    for s, k in zip(shift, axis):
+        n = x.shape[k]
+        found[k] = e.rest(e.plus(found[k], -s % n if n else 0), n)
+    return found
+
+
 roll = _linear(
     "roll", lambda x, *, shift, axis: np.roll(x, shift, axis), lambda x, *, shift, axis: Type(x.shape, x.dtype),
     vjp=(lambda g, y, x, *, shift, axis: roll(g, shift=tuple(-s for s in shift), axis=axis),),
     batch=lambda op, size, batched, x, *, shift, axis: op(x, shift=shift, axis=tuple(i + 1 for i in axis)),
+    lower=View(_roll_source),
     words=Words("y = x shifted along the axes, around the end", "the gradient shifted back",
                 "A circular shift; the gradient is shifted back.", "循環シフト。勾配は逆向きにシフトする。"),
     samples=lambda: [Sample(arrays((4,)), {"shift": (1,), "axis": (0,)}),
@@ -248,11 +262,30 @@ pad = _linear(
 # triangles
 
 
+@lru_cache(maxsize=64)
+def _below(m: int, n: int, k: int) -> Any:
+    """Which elements of a matrix lie on or below diagonal k; the same array for the same matrix."""
+    mask = np.tri(m, n, k, dtype=np.bool_)
+    mask.flags.writeable = False
+    return mask
+
+
+def _triangle_of(name: str) -> Expand:
+    def by(x: Any, *, k: int) -> Any:
+        zero = x.dtype.type(0)
+        if name == "tril":
+            return where(_below(*x.shape[-2:], k), x, zero)
+        return where(_below(*x.shape[-2:], k - 1), zero, x)
+
+    return Expand(by)
+
+
 def _triangle(name: str, forward: Callable[..., Any], words: Words) -> Op:
     return _linear(
         name, lambda x, *, k: forward(x, k), lambda x, *, k: Type(x.shape, x.dtype),
         vjp=(lambda g, y, x, *, k: registered(name)(g, k=k),),
         batch=lambda op, size, batched, x, *, k: op(x, k=k),
+        lower=_triangle_of(name),
         words=words,
         samples=lambda: [Sample(arrays((3, 3)), {"k": 0}), Sample(arrays((2, 3, 4)), {"k": 1})],
     )  # fmt: skip

@@ -1,0 +1,142 @@
+"""Compiled equals interpreted along axes, over dtypes, shapes and special values; and what has no loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import koubai as kb
+from koubai.compile import Program, simplify
+from koubai.graph import placeholder, registry, type_of
+from koubai.ops.lowering import form_of
+from koubai.tensor import Tensor
+
+assert kb.nn  # every op is registered
+
+DTYPES = [np.dtype(c) for c in "?bhilBHILfd"]
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, 1.0, -2.5, 3.0]
+
+# Library work, complex numbers, or special functions: these run in NumPy.
+WITHOUT_LOOPS = {
+    "adjugate", "adjugate_slope", "argsort", "beta", "betaln", "cholesky", "det", "digamma", "eig", "eigh", "erfcinv",
+    "erfinv", "fft", "gamma", "gammaln", "i0", "i1", "ifft", "inv", "irfft", "j0", "j1", "output", "pinv", "polygamma",
+    "qr", "rfft", "searchsorted", "slogdet", "solve", "svd", "tril_inv",
+    "assign", "dropout_mask", "convolve", "cumprod", "cumsum", "recurrence", "running_place",
+    "discrete_output", "einsum",
+    "avg_pool", "avg_pool_spread", "convolution", "convolution_input", "convolution_weight", "max_pool",
+    "max_pool_gather", "max_pool_spread",
+    "checkpoint", "scan",
+}  # fmt: skip
+
+
+def op(name: str) -> Any:
+    return registry()[name]
+
+
+def run(f: Callable[..., Any], *xs: Any) -> tuple[Any, list[str]]:
+    """The result of a compiled function, and the ops that it left to NumPy."""
+    inputs = [placeholder(type_of(x), Tensor) for x in xs]
+    program = Program(inputs, simplify([f(*inputs)], {x: x for x in inputs}))
+    return program(*xs)[0], program.callbacks()
+
+
+def same(name: str, *xs: Any, rtol: float = 0.0, **params: Any) -> None:
+    """The op compiled and interpreted, to the last bit unless a tolerance is given."""
+    with np.errstate(all="ignore"):
+        got, left = run(lambda *xs: op(name)(*xs, **params), *xs)
+        want = np.asarray(op(name).forward(*xs, **params))
+    assert left == [], name
+    assert got.dtype == want.dtype
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got, want, rtol=rtol, atol=0, err_msg=f"{name} {params}")
+    if not rtol and want.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
+
+
+def arrays(dtype: np.dtype[Any], shape: Any) -> Any:
+    """Few different values, so that there are ties, and the special ones among them."""
+    if dtype.kind == "f":
+        return hnp.arrays(dtype, shape, elements=st.sampled_from(SPECIAL).map(dtype.type))
+    return hnp.arrays(dtype, shape, elements=st.sampled_from([0, 1, 2, 3, 100]).map(dtype.type))
+
+
+SHAPES = [(7,), (3, 19), (19, 3), (2, 3, 5), (1, 4)]
+ARRAYS = st.tuples(st.sampled_from(DTYPES), st.sampled_from(SHAPES)).flatmap(lambda pair: arrays(*pair))
+
+
+@settings(max_examples=25)
+@given(ARRAYS, st.data())
+def test_reductions(x: Any, data: Any) -> None:
+    axis = tuple(sorted(data.draw(st.sets(st.integers(0, x.ndim - 1)))))
+    keepdims = data.draw(st.booleans())
+    for name in ("any", "all", "count_nonzero", "max", "min"):
+        same(name, x, axis=axis, keepdims=keepdims)
+    for name in ("argmax", "argmin"):
+        same(name, x, axis=x.ndim - 1, keepdims=keepdims)
+
+
+@pytest.mark.parametrize("name", ["any", "all", "count_nonzero", "sum", "prod"])
+def test_reductions_of_nothing(name: str) -> None:
+    same(name, np.zeros((0, 3)), axis=(0,), keepdims=False)
+    same(name, np.zeros((0, 3)), axis=(1,), keepdims=False)
+
+
+@pytest.mark.parametrize("name", ["max", "min", "argmax", "argmin"])
+def test_nothing_has_no_extremum(name: str) -> None:
+    axis = 0 if name.startswith("arg") else (0,)
+    for x in (np.zeros((0, 3)), np.zeros((0, 3), np.int32)):
+        with pytest.raises(ValueError, match=r"zero-size|empty"):
+            run(lambda x: op(name)(x, axis=axis, keepdims=False), x)
+
+
+@settings(max_examples=25)
+@given(ARRAYS, st.data())
+def test_moving_elements(x: Any, data: Any) -> None:
+    axis = tuple(data.draw(st.lists(st.integers(0, x.ndim - 1), max_size=3)))
+    shift = tuple(data.draw(st.integers(-25, 25)) for _ in axis)
+    same("roll", x, shift=shift, axis=axis)
+    if x.ndim > 1:
+        k = data.draw(st.integers(-4, 4))
+        same("tril", x, k=k)
+        same("triu", x, k=k)
+
+
+def test_moving_nothing() -> None:
+    same("roll", np.zeros((0, 2)), shift=(3, 1), axis=(0, 1))
+    same("tril", np.zeros((0, 2)), k=0)
+
+
+@pytest.mark.parametrize("ord", [2, 1, 3, 2.5, 0.5, -1.0])
+def test_norms(ord: float) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 19))
+    for axis in ((0,), (1,), (0, 1)):
+        same("norm", x, ord=ord, axis=axis, keepdims=False, rtol=1e-14)
+        same("norm", x.astype(np.float32), ord=ord, axis=axis, keepdims=True, rtol=2e-6)
+    same("norm", np.arange(12).reshape(3, 4) + 1, ord=ord, axis=(1,), keepdims=False, rtol=1e-14)
+    assert np.isnan(run(lambda x: op("norm")(x, ord=ord, axis=(0,), keepdims=False), np.array([1.0, np.nan]))[0])
+
+
+def test_the_tail_of_the_normal_distribution() -> None:
+    for dtype, low in ((np.dtype(np.float64), -37.0), (np.dtype(np.float32), -12.5)):
+        x = np.linspace(low, 9.0, 2000).astype(dtype)
+        same("ndtr", x, rtol=float(6 * np.finfo(dtype).eps))
+
+
+def unknown(x: Any) -> Any:
+    return placeholder(type_of(x), Tensor) if isinstance(x, np.ndarray) else x
+
+
+def test_the_ops_without_loops_are_these() -> None:
+    """So that none is forgotten, and that their number falls only."""
+    found = set()
+    for name, op in registry().items():
+        samples = [s for s in op.samples() if any(isinstance(x, np.ndarray) for x in s.args)]
+        if not any(form_of(op(*map(unknown, s.args), **s.params)) for s in samples):
+            found.add(name)
+    assert found == WITHOUT_LOOPS
