@@ -125,10 +125,33 @@ def test_equals_numpy_for_large_shapes(shape, orders):
     check(*shape, orders, accumulate=True)
 
 
+@pytest.mark.parametrize("shape", [(5, 7, 9), (20, 300, 70), (1, 30, 20), (30, 20, 1), (1, 1, 9), (40, 3, 10)])
+def test_strides_of_any_kind(shape):
+    for steps in itertools.product([(1, 1), (2, 3), (3, 1)], repeat=3):
+        plain = inputs(*shape, "NTN", "float64")
+        places = [np.zeros((step[0] * x.shape[0], step[1] * x.shape[1])) for x, step in zip(plain, steps)]
+        a, b, c = (place[:: step[0], :: step[1]] for place, step in zip(places, steps))
+        a[...], b[...], c[...] = plain
+        multiply(a, b, c, accumulate=True)
+        np.testing.assert_allclose(c, plain[2] + plain[0] @ plain[1], rtol=1e-11, atol=1e-11)
+        places[2][:: steps[2][0], :: steps[2][1]] = 0
+        assert not places[2].any()
+
+
+def test_a_factor_that_repeats_itself():
+    a, b, c = (
+        np.broadcast_to(np.arange(5.0), (9, 5)),
+        np.broadcast_to(np.arange(5.0)[:, None], (5, 40)),
+        np.ones((9, 40)),
+    )
+    assert np.array_equal(multiply(a, b, c), a @ b)
+
+
 def test_arrays_without_elements():
     for shape in [(0, 3, 4), (3, 4, 0)]:
         check(*shape)
-    assert np.all(check(3, 0, 4) == 0)
+    for shape in [(3, 0, 4), (35, 0, 70)]:
+        assert np.all(check(*shape) == 0)
 
 
 @pytest.mark.parametrize("shape", [(32, 64, 32), (100, 300, 77), (20, 600, 400), (400, 20, 90), (1, 50, 200)])

@@ -53,11 +53,8 @@ class Loops:
         self.column_kinds = panels_of(p.c.columns, plan.columns)
         self.single = plan.depth >= p.depth
         self.least = p.depth if self.single else p.depth % plan.depth or plan.depth
-        # Whole cache lines, so that what comes after is aligned too.
-        self.b_size = -(-plan.depth * padded(plan.columns, p.lanes) // 16) * 16 if plan.pack_b else 0
-        self.a_size = plan.depth * padded(plan.rows, p.lanes)
         kinds = len(self.row_kinds) * len(self.column_kinds)
-        self.inline = self.single and kinds <= 2 and not plan.pack_a
+        self.inline = self.single and (kinds <= 2 or p.depth == 0)
         vectors = plan.rows * len(parts_of(plan.columns, p.lanes))
         self.finish_at_once = self.inline and kinds * vectors * self._epilogue_length() <= 500
 
@@ -69,15 +66,14 @@ class Loops:
         if not plan.by_columns:
             span = (first, last), (f.integer(0), f.integer(columns))
         # A block's part of A is read again for the next panel of columns.
-        if rows > plan.block and (plan.pack_a or columns > 1):
+        if rows > plan.block and columns > 1:
             with f.loop(*span[0], plan.block) as start:
                 stop = f.intrinsic("smin", f.add(start, f.integer(plan.block)), span[0][1])
                 self._rows_block((start, stop), span[1])
         else:
             self._rows_block(*span)
         f.ret()
-        a_size = min(rows, plan.block) * self.a_size if plan.pack_a else 0
-        scratch = (self.b_size + a_size) * p.itemsize
+        scratch = plan.depth * padded(plan.columns, p.lanes) * p.itemsize if plan.pack_b else 0
         return Product((Phase(f.name, 0, columns if plan.by_columns else rows),), scratch)
 
     def _rows_block(self, rows: Span, columns: Span) -> None:
@@ -90,12 +86,7 @@ class Loops:
             self._depth_block(start, depth, rows, columns)
 
     def _depth_block(self, start: Value, depth: Value, rows: Span, columns: Span) -> None:
-        p, plan, f = self.p, self.plan, self.f
-        if plan.pack_a:
-            for kind in self.row_kinds:
-                with _panels(f, rows, kind) as panel:
-                    copy = Copy(p, *p.a.strides, kind.size, self.least).function()
-                    f.call(copy, "void", self._a_place(panel, start), self._packed_a(panel, rows[0]), depth)
+        plan, f = self.plan, self.f
         for kind in self.column_kinds:
             with _panels(f, columns, kind) as panel:
                 b = self._b_place(panel, start)
@@ -118,9 +109,10 @@ class Loops:
         for kind in self.row_kinds:
             tile = self._tile(kind, column_kind)
             with _panels(f, rows, kind) as panel:
-                a = self._packed_a(panel, rows[0]) if plan.pack_a else self._a_place(panel, start)
+                a = self._a_place(panel, start)
                 top = f.mul(panel, f.integer(plan.rows))
-                c = f.offset(f.arguments[2], f.add(f.mul(top, f.integer(p.c.strides[0])), left), p.element)
+                corner = f.add(f.mul(top, f.integer(p.c.strides[0])), f.mul(left, f.integer(p.c_column)))
+                c = f.offset(f.arguments[2], corner, p.element)
                 if self.inline:
                     self._inline(tile, a, b, c, depth, (top, left))
                 else:
@@ -132,9 +124,8 @@ class Loops:
 
     def _tile(self, rows: Panel, columns: Panel) -> Tile:
         p, plan = self.p, self.plan
-        a = (1, padded(rows.size, p.lanes)) if plan.pack_a else p.a.strides
         b = padded(columns.size, p.lanes) if plan.pack_b else p.b.strides[0]
-        return Tile(p, rows.size, parts_of(columns.size, p.lanes), *a, b, plan.pack_b)
+        return Tile(p, rows.size, parts_of(columns.size, p.lanes), *p.a.strides, b, plan.pack_b)
 
     def _inline(self, tile: Tile, a: Value, b: Value, c: Value, depth: Value, at: Span) -> None:
         p, f, c_row = self.p, self.f, self.f.integer(self.p.c.strides[0])
@@ -156,14 +147,9 @@ class Loops:
         with f.loop(0, rows.size) as i:
             here = f.offset(c, f.mul(i, f.integer(p.c.strides[0])), p.element)
             for part in parts_of(columns.size, p.lanes):
-                place = f.offset(here, part.start, p.element)
-                p.finish(
-                    f,
-                    p.load(f, place, part),
-                    place,
-                    (f.add(at[0], i), f.add(at[1], f.integer(part.start))),
-                    part.mask(f),
-                )
+                place = f.offset(here, part.start * p.c_column, p.element)
+                first = f.add(at[0], i), f.add(at[1], f.integer(part.start))
+                p.finish(f, p.load(f, place, part), place, first, part.mask(f))
 
     def _epilogue_length(self) -> int:
         """About how many instructions the epilogue has: it is written once for nothing."""
@@ -186,11 +172,6 @@ class Loops:
         p, f = self.p, self.f
         left = f.mul(panel, f.integer(self.plan.columns * p.b.strides[1]))
         return f.offset(f.arguments[1], f.add(left, f.mul(start, f.integer(p.b.strides[0]))), p.element)
-
-    def _packed_a(self, panel: Value, first: Value) -> Value:
-        f = self.f
-        at = f.mul(f.sub(panel, first), f.integer(self.a_size))
-        return f.offset(f.arguments[3], f.add(at, f.integer(self.b_size)), self.p.element)
 
 
 @contextmanager

@@ -32,7 +32,8 @@ class Copy:
     def function(self) -> str:
         """The name of a function ``(source, target, depth)``; copies of the same kind share it."""
         p = self.p
-        name = f'"copy {p.element} {self.across} {self.along} {self.width} {self.least >= self.steps:d}"'
+        how = "in fours" if self.least >= self.steps else "singly"
+        name = f'"copy of {p.element}: {self.width}, steps {self.across} {self.along}, {how}"'
         if name not in p.module.functions:
             arguments = [("ptr noalias readonly", "from"), ("ptr noalias", "to"), ("i64", "depth")]
             f = p.module.function(name, arguments, attributes="noinline nounwind", linkage="internal")

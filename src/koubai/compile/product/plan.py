@@ -21,8 +21,8 @@ class Plan:
         How much of a sum is added up at a time.
     block : int
         Row panels whose part of A stays in the second cache.
-    pack_a, pack_b : bool
-        Whether a block of A, a panel of B is copied so that it is read in order.
+    pack_b : bool
+        Whether a panel of B is copied so that it is read in order. A is read where it is: a tile reads few rows of it.
     by_columns : bool
         Whether threads divide the panels of columns, or those of rows.
     """
@@ -31,27 +31,24 @@ class Plan:
     columns: int
     depth: int
     block: int
-    pack_a: bool
     pack_b: bool
     by_columns: bool
 
 
 def plan_of(p: Problem) -> Plan:
-    """Measured: copying A pays only where its rows or columns fall on the same cache lines, or for very many panels."""
+    """Settle everything about a product by its shape and layout."""
     rows, vectors = _tile(p)
     columns = vectors * p.lanes
-    panels = -(-p.c.columns // columns)
-    b_far = p.c.rows >= 32 * rows or (p.c.rows >= 8 * rows and _aliased(p, p.b.strides[0]))
+    tiles = -(-p.c.rows // rows)
     strided = p.b.strides[1] != 1 and p.b.columns > 1
-    pack_b = strided or (b_far and p.depth * p.b.columns * p.itemsize > p.machine.l1)
-    big = p.a.rows * p.depth * p.itemsize > p.machine.l2 // 4
-    pack_a = panels >= 6 and big and (panels >= 16 or _aliased(p, max(p.a.strides)))
-    if pack_a:
-        rows = min(rows, 8 if p.machine.registers >= 32 else 4)
-    near = p.machine.l2 // 10 if pack_a or pack_b else p.machine.l2 // 4
-    depth = _even(p.depth, max(64, near // (columns * p.itemsize)), p.lanes)
-    block = max(1, p.machine.l2 // 2 // (depth * p.itemsize * rows))
-    return Plan(rows, columns, depth, block, pack_a, pack_b, p.c.columns > 2 * p.c.rows)
+    large = p.depth * p.b.columns * p.itemsize > p.machine.l1
+    pack_b = strided or (large and p.c.rows >= (128 if _aliased(p, p.b.strides[0]) else 256))
+    # Measured: up to an eighth of the second cache for a panel of B, twice that cache for a block of A.
+    depth = p.depth
+    if tiles > 2:
+        depth = _even(p.depth, max(64, p.machine.l2 // 8 // (columns * p.itemsize)))
+    block = max(1, 2 * p.machine.l2 // (max(1, depth) * p.itemsize * rows))
+    return Plan(rows, columns, depth, block, pack_b, p.c.columns > 2 * p.c.rows)
 
 
 def _aliased(p: Problem, stride: int) -> bool:
@@ -59,12 +56,9 @@ def _aliased(p: Problem, stride: int) -> bool:
     return stride * p.itemsize % 2048 == 0
 
 
-def _even(total: int, limit: int, multiple: int) -> int:
-    """The size of about equal parts, a multiple unless it is everything, and hardly larger than the limit."""
-    count = -(-total // limit)
-    if count <= 1:
-        return max(1, total)
-    return min(total, -(-total // count // multiple) * multiple)
+def _even(total: int, limit: int) -> int:
+    """The size of equal parts no larger than the limit."""
+    return -(-total // -(-total // limit)) if total else 0
 
 
 def _tile(p: Problem) -> tuple[int, int]:
@@ -75,7 +69,7 @@ def _tile(p: Problem) -> tuple[int, int]:
         (rows, vectors)
         for vectors in range(1, min(limit, 8) + 1)
         for rows in range(1, min(p.c.rows, 16) + 1)
-        if rows * vectors + min(rows, vectors) + 1 <= registers
+        if rows * vectors + min(rows, vectors) + 1 <= registers * 15 // 16
     ]
     return min(fits, key=lambda tile: _cycles(p, limit, *tile))
 
@@ -88,6 +82,6 @@ def _cycles(p: Problem, vectors: int, r: int, v: int) -> float:
             if rows and width and row_panels and panels:
                 kinds += 1
                 issued = rows * width + width + 3 + (rows if width > 1 else 0)
-                turn = max(rows * width / 2, (rows + width) / 1.9, issued / 6, 3.2 * width if p.c.rows > r else 0, 4)
+                turn = max(rows * width / 2, (rows + width) / 1.9, issued / 6, 4) + 0.12 * rows + 0.35 * width
                 total += row_panels * panels * (p.depth * turn + rows * width + 20)
     return total * (1 + 0.01 * kinds) + 250 * kinds

@@ -63,11 +63,6 @@ class Matrix:
     def transposed(self) -> Matrix:
         return Matrix(self.columns, self.rows, self.strides[::-1])
 
-    @property
-    def contiguous_rows(self) -> bool:
-        """Neighbouring columns are neighbours in memory."""
-        return self.strides[1] == 1 or self.columns <= 1
-
 
 class Part(NamedTuple):
     """Neighbouring columns that one register holds: from `start`, `width` of them in `lanes` lanes."""
@@ -113,7 +108,7 @@ class Problem:
     Attributes
     ----------
     a, b, c : Matrix
-        With C's columns contiguous; transposed from what was asked for if ``flipped``.
+        With C's columns contiguous if anything is; transposed from what was asked for if ``flipped``.
     extra : sequence of (type, name)
         Arguments of the phases for the epilogue.
     """
@@ -135,8 +130,14 @@ class Problem:
         return BITS[self.element] // 8
 
     @property
+    def c_column(self) -> int:
+        """Elements from column to column of C."""
+        return self.c.strides[1] if self.c.columns > 1 else 1
+
+    @property
     def lanes(self) -> int:
-        return self.machine.lanes(self.itemsize)
+        """Elements of C in a register: one if C's columns are not neighbours."""
+        return self.machine.lanes(self.itemsize) if self.c_column == 1 else 1
 
     def phase_function(self, suffix: str = "") -> Function:
         """An empty function with a phase's arguments."""
@@ -158,10 +159,6 @@ class Problem:
     def depth(self) -> int:
         """Terms in each sum."""
         return self.a.columns
-
-    def given(self, f: Function) -> list[Value]:
-        """The epilogue's arguments within a function that has them."""
-        return [f.argument(name) for _, name in self.extra]
 
     def load(self, f: Function, place: Value, part: Part) -> Value:
         mask = part.mask(f)

@@ -41,8 +41,10 @@ class Tile:
 
         Products whose tiles are the same share it.
         """
-        p, spans = self.p, "+".join(f"{part.width}of{part.lanes}" for part in self.parts)
-        name = f'"tile {p.element} {self.rows} by {spans} {self.a_row} {self.a_depth} {self.b_depth} {self.padded:d}"'
+        p = self.p
+        spans = " ".join(f"{part.width}/{part.lanes}" for part in self.parts)
+        steps = f"{self.a_row} {self.a_depth} {self.b_depth}{' padded' if self.padded else ''} {p.c_column}"
+        name = f'"tile of {p.element}: {self.rows} x {spans}, steps {steps}"'
         if name not in p.module.functions:
             arguments = [("ptr noalias readonly", "a"), ("ptr noalias readonly", "b"), ("ptr noalias", "c")]
             arguments += [("i64", "depth"), ("i64", "c_row"), ("i1", "add")]
@@ -57,7 +59,8 @@ class Tile:
 
     def place(self, f: Function, c: Value, c_row: Value, row: int, part: Part) -> Value:
         """Where a vector of C stands."""
-        return f.offset(f.offset(c, f.mul(c_row, f.integer(row)), self.p.element), part.start, self.p.element)
+        at = f.add(f.mul(c_row, f.integer(row)), f.integer(part.start * self.p.c_column))
+        return f.offset(c, at, self.p.element)
 
     def add_if(self, f: Function, condition: Value, sums: list[Value], c: Value, c_row: Value) -> list[Value]:
         """The sums, to which C is added if so wished."""

@@ -42,7 +42,8 @@ def write_product(
         What the functions' names start with.
     dtype : float32 or float64
     a_strides, b_strides, c_strides : (int, int)
-        Elements from row to row and from column to column; one of C's is 1. C overlaps nothing else.
+        Elements from row to row and from column to column. If neither of C's is 1, its elements are stored one by one.
+        C overlaps nothing else.
     epilogue : callable, optional
         ``epilogue(f, value, row, column, mask)`` is called while code is written, wherever a finished vector of C is
         about to be stored, with the (i64) place of its first lane and the lanes that exist (None: all). It returns
