@@ -194,6 +194,15 @@ def test_nan() -> None:
     assert_array_equal(kb.grad(np.nanmean)(onp.array([1.0, onp.nan])), [1, 0])
 
 
+def test_attention_to_nothing() -> None:
+    layer = kb.nn.MultiheadAttention(4, 2, bias=False).astype(float)
+    hidden = onp.array([[True, True], [False, False]])
+    f = lambda q: layer(q, attn_mask=hidden)
+    q = onp.array([[1.0, 2.0, 0.5, -1.0], [0.3, -0.7, 1.1, 0.2]])
+    assert not f(q).numpy()[0].any()
+    assert not kb.grad(lambda q: layer(q, onp.ones((2, 4)), attn_mask=hidden)[0].sum())(q).any()
+
+
 def test_the_branch_not_chosen() -> None:
     blocks = [part.split("```")[0] for part in DOCUMENT.read_text(encoding="utf-8").split("```python\n")[1:]]
     names: dict[str, Any] = {}

@@ -36,6 +36,16 @@ def test_python_block_runs(number: int, tmp_path: Path) -> None:
     assert done.stdout.strip()
 
 
+def test_the_page_on_sequences_runs(tmp_path: Path) -> None:
+    code = "\n".join(blocks("docs/sequences.md", "python"))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "False" not in done.stdout
+    assert "agree to" in done.stdout
+
+
 def test_commands_are_one_line_each() -> None:
     for command in blocks(READMES[0], "sh"):
         assert command.count("\n") == 1
@@ -49,7 +59,7 @@ def test_the_page_of_operations_is_what_the_records_say() -> None:
     assert done.stdout == (ROOT / "docs" / "ops.md").read_text(encoding="utf-8"), "run docs/make_ops.py again"
 
 
-@pytest.mark.parametrize("name", [*READMES, "docs/conventions.md"])
+@pytest.mark.parametrize("name", [*READMES, "docs/conventions.md", "docs/sequences.md"])
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):

@@ -48,6 +48,7 @@ MODELS = {
     "named and nested": lambda: nn.Sequential(a=nn.Sequential(nn.Flatten(), nn.Sigmoid()), b=nn.Linear(4, 1)),
     "a function": lambda: nn.Sequential(nn.Linear(4, 3), nn.relu),
     "shared": shared,
+    "attention": lambda: nn.Sequential(nn.Flatten(), nn.MultiheadAttention(4, 2, causal=True), nn.Linear(4, 1)),
     "with its scaling": lambda: nn.Sequential(
         Standardize(4, X.mean(axis=0), X.std(axis=0)), nn.Linear(4, 1), Unstandardize(1, 5.0, 3.0)
     ),
@@ -78,7 +79,8 @@ LAYERS = [
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
 def test_every_layer_has_a_description(kind):
     required = [p for p in inspect.signature(kind).parameters.values() if p.default is p.empty and p.kind < 2]
-    layer = kind(2, 4) if kind is nn.GroupNorm else kind(*range(3, 3 + len(required)))
+    sizes = {nn.GroupNorm: (2, 4), nn.MultiheadAttention: (4, 2)}
+    layer = kind(*sizes.get(kind, range(3, 3 + len(required))))
     description = json.loads(json.dumps(describe(layer)))
     assert description is not None
     assert str(build(description)) == str(layer)
@@ -88,6 +90,15 @@ def test_settings_that_are_not_the_defaults_are_kept():
     for layer, name in ((nn.Dropout(0.125), "p"), (nn.LeakyReLU(0.3), "negative_slope"), (nn.Flatten(2), "start_axis")):
         twin = build(json.loads(json.dumps(describe(layer))))
         assert getattr(twin, name) == getattr(layer, name) != getattr(type(layer)(), name)
+    for layer in (
+        nn.LSTM(3, 2, num_layers=2, bias=False, bidirectional=True, dtype=np.float64),
+        nn.RNN(3, 2, "relu"),
+        nn.MultiheadAttention(4, 2, 0.5, bias=False, causal=True),
+    ):
+        twin = build(json.loads(json.dumps(describe(layer))))
+        assert repr(twin) == repr(layer)
+        assert twin.dtype == layer.dtype
+        assert [n for n, _ in twin.named_parameters()] == [n for n, _ in layer.named_parameters()]
     assert build(describe(nn.Linear(2, 3, bias=False))).bias is None
 
 

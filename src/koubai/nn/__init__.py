@@ -62,10 +62,12 @@ from koubai.nn.activations import (
     Tanhshrink,
     Threshold,
 )
+from koubai.nn.attention import MultiheadAttention
 from koubai.nn.call import functional_call, stateful_call
 from koubai.nn.containers import Lambda, ModuleDict, ModuleList, Sequential
 from koubai.nn.convolutions import Conv1d, Conv2d
 from koubai.nn.convolve import conv1d, conv2d
+from koubai.nn.embedding import Embedding
 from koubai.nn.functional import flatten, linear
 from koubai.nn.layers import Dropout, Flatten, Identity, Linear
 from koubai.nn.module import Module
@@ -74,12 +76,16 @@ from koubai.nn.normalize import batch_norm, group_norm, layer_norm
 from koubai.nn.parameter import Buffer, Parameter
 from koubai.nn.pool import avg_pool1d, avg_pool2d, global_avg_pool, max_pool1d, max_pool2d
 from koubai.nn.pooling import AvgPool1d, AvgPool2d, GlobalAvgPool, MaxPool1d, MaxPool2d
+from koubai.nn.recurrent import GRU, LSTM, RNN
 
 __all__ = [
     "CELU",
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AvgPool1d",
     "AvgPool2d",
@@ -89,6 +95,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAvgPool",
     "GroupNorm",
@@ -109,6 +116,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "PReLU",
     "Parameter",
     "ReLU",

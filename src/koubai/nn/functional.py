@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from koubai.errors import DTypeError, ShapeError
+from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.ops.matmul import matmul
 from koubai.ops.shape import astype, reshape
 from koubai.tensor.numpy.arguments import arrayed, one_axis
 
-__all__ = ["flatten", "floating", "linear"]
+__all__ = ["flatten", "floating", "linear", "positive"]
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -24,6 +24,14 @@ def floating(name: str, x: Any) -> Any:
     if x.dtype.kind != "f":
         raise DTypeError(f"{name}: expected real numbers, got dtype {x.dtype}")
     return x
+
+
+def positive(name: str, **sizes: Any) -> tuple[int, ...]:
+    """Sizes given to a layer as Python integers, or an error that names the one that is none."""
+    for size, n in sizes.items():
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise UsageError(f"{name}: expected {size} to be a positive integer, got {n!r}")
+    return tuple(map(int, sizes.values()))
 
 
 def linear(x: Any, weight: Any, bias: Any = None) -> Any:

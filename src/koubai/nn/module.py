@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from operator import index
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -52,6 +52,7 @@ class Module:
     (5, 2)
     """
 
+    takes_indices: ClassVar[bool] = False  # whether the inputs are numbers of rows, which must stay integers
     _training: bool
     _members: dict[str, Any]
     _parent: tuple[weakref.ref[Module], str] | None
@@ -387,13 +388,18 @@ class Module:
             buffer.convert(dtype)
         return self
 
+    def input_dtype(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype in which the model takes an input of this dtype."""
+        indices = dtype.kind in "iu" and any(module.takes_indices for module in self.modules())
+        return dtype if indices else self.dtype
+
     def predict(self, x: Any) -> Any:
         """The raw outputs for plain arrays, as plain arrays: in eval mode, recording nothing.
 
         Parameters
         ----------
         x : array
-            Cast to the model's dtype.
+            Cast to the model's dtype (integers stay integers in a model that looks rows up by them, see `Embedding`).
 
         Returns
         -------
@@ -407,7 +413,7 @@ class Module:
         self.eval()
         try:
             with no_grad():
-                y = self(x.astype(self.dtype, copy=False))
+                y = self(x.astype(self.input_dtype(x.dtype), copy=False))
         finally:
             for module, mode in modes:
                 module.training = mode

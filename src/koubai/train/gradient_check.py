@@ -75,7 +75,7 @@ class _Network:
         wide = np.complex128 if model.dtype.kind == "c" else np.float64
         self.twin.astype(wide)
         self.loss = loss
-        self.x = x.astype(wide)
+        self.x = x.astype(model.input_dtype(x.dtype) if x.dtype.kind in "iu" else wide)
         self.t = t.astype(wide) if t.dtype.kind in "fc" else t
         self.params = {
             name: np.array(p.value) for name, p in self.twin.named_parameters() if p.requires_grad and p.size

@@ -47,7 +47,7 @@ def as_pair(data: Any, model: Module, what: str = "data") -> tuple[Array, Array]
         )
     if len(x) == 0:
         raise DataError(f"{what}: the set is empty; give at least one example")
-    x = _cast(x, model.dtype, f"{what}, x")
+    x = _cast(x, model.input_dtype(x.dtype), f"{what}, x")
     if t.dtype.kind == "f":
         t = _cast(t, model.dtype, f"{what}, t")
     return x, t

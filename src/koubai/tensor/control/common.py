@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -36,7 +36,7 @@ def axis_dropped(types: Sequence[Type]) -> list[Type]:
     return [Type(t.shape[1:], t.dtype) for t in types]
 
 
-def lean(body: Body, xs: Sequence[Any], needed: range = range(0)) -> tuple[Body, list[Any], list[bool]]:
+def lean(body: Body, xs: Sequence[Any], needed: Container[int] = ()) -> tuple[Body, list[Any], list[bool]]:
     """The body and its inputs without those that it has no use for and that are not `needed`, and which are left."""
     kept = [u or i in needed for i, u in enumerate(body.used())]
     return Body([x for x, k in zip(body.inputs, kept) if k], body.outputs), [x for x, k in zip(xs, kept) if k], kept

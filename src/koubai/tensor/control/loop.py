@@ -6,7 +6,8 @@ then what becomes a row of each stacked output. The op returns the last carries 
 
 Every derivative is a scan again. In reverse mode it runs the other way round. Its carries are what the carries
 receive, and the sums of what the fixed inputs receive. Each step computes the body anew from the carry that the
-step had, and pulls the gradients back through it.
+step had, and pulls the gradients back through it. Where what a fixed input receives is a matrix product, the steps
+hand out its factors instead, and the sum over all of them is one large product.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from koubai.diff import pull, push, stack_up, zeros
 from koubai.errors import DTypeError, ShapeError
 from koubai.graph import (
     Body,
+    Node,
     Op,
     Refusal,
     Sample,
@@ -32,7 +34,7 @@ from koubai.graph import (
 )
 from koubai.ops.define import arrays
 from koubai.ops.elementwise import add, multiply, tanh
-from koubai.ops.matmul import matmul
+from koubai.ops.matmul import matmul, swapped
 from koubai.ops.shape import concatenate, reshape, stacked, transpose
 from koubai.ops.structure import outputs_of
 from koubai.tensor.control.common import axis_dropped, lean, parts, types_of
@@ -94,24 +96,41 @@ def _vjp(wanted: Sequence[bool], g: Any, y: Any, *inputs: Any, **params: Any) ->
     at = [i for i, a in enumerate(asked) if a]
     summed, handed = [i for i in at if i < fixed], [i - fixed for i in at if fixed <= i < ends]
     received = [i for i, t in enumerate(body.results) if i >= carries and t.differentiable and g[i] is not None]
+    products: list[int] = []
 
     def step(*xs: Any) -> list[Any]:
         kept, sums, slopes, here, there = parts(xs, fixed, len(summed), len(handed), len(inputs) - fixed)
         gs = dict(zip((*handed, *received), (*slopes, *there)))
         found = pull(body, [*kept, *here], [gs.get(i) for i in range(len(body.results))], asked)
-        back = [found[i] for i in at]
-        return [*(s + b for s, b in zip(sums, back)), *back[len(sums) :]]
+        products[:] = [i for i in summed if _is_product(found[i])]
+        factors = [x for i in products for x in (swapped(found[i].inputs[0]), found[i].inputs[1])]
+        added = [s + found[i] for s, i in zip(sums, summed) if i not in products]
+        return [*added, *(found[i] for i in at if i >= fixed), *factors]
 
     hands = [body.types[i] for i in at if i < ends]
     types = [*body.types[:fixed], *hands, *body.types[fixed:], *(body.results[i] for i in received)]
     backward = trace(step, types, body.kind)[0]
-    starts = [zeros(body.types[i]) for i in summed]
+    starts = [None if i in products else zeros(body.types[i]) for i in summed]
     starts += [zeros(body.results[i]) if g[i] is None else g[i] for i in handed]
     used = backward.used()[fixed + len(hands) :]
     history = _history([i for i in range(carries) if used[i]], body, y, inputs, params)
     rows = [*history, *inputs[ends:], *(g[i] for i in received)]
-    found = dict(zip(at, _looped(backward, inputs[:fixed], starts, rows, length, not params["reverse"])))
+    results = _looped(backward, inputs[:fixed], starts, rows, length, not params["reverse"])
+    left = [i for i in at if i not in products]
+    found = dict(zip(left, results))
+    factors = results[len(left) :]
+    found.update((i, _product(*factors[2 * k : 2 * k + 2])) for k, i in enumerate(products))
     return [found.get(i) if w else None for i, w in enumerate(wanted)]
+
+
+def _is_product(x: Any) -> bool:
+    return isinstance(x, Node) and x.op is matmul and all(len(v.shape) == 2 for v in x.inputs)
+
+
+def _product(a: Any, b: Any) -> Any:
+    """The sum of a_k^T b_k over all steps: one large product, where a sum in the loop would be many small ones."""
+    a, b = (reshape(x, shape=(x.shape[0] * x.shape[1], x.shape[2])) for x in (a, b))
+    return matmul(swapped(a), b)
 
 
 def _history(met: Sequence[int], body: Body, y: Any, inputs: Sequence[Any], params: dict[str, Any]) -> list[Any]:
@@ -143,11 +162,11 @@ def _history(met: Sequence[int], body: Body, y: Any, inputs: Sequence[Any], para
 def _looped(
     body: Body, kept: Sequence[Any], starts: Sequence[Any], rows: Sequence[Any], length: int, reverse: bool
 ) -> tuple[Any, ...]:
-    """The outputs of a scan around a body, without the inputs that the body has no use for."""
-    carried = range(len(kept), len(kept) + len(starts))
+    """The outputs of a scan around a body, without the inputs that the body has no use for; None is no carry."""
+    carried = {len(kept) + i for i, x in enumerate(starts) if x is not None}
     body, inputs, left = lean(body, [*kept, *starts, *rows], carried)
     fixed = sum(left[: len(kept)])
-    return outputs_of(loop(*inputs, body=body, fixed=fixed, carries=len(starts), length=length, reverse=reverse))
+    return outputs_of(loop(*inputs, body=body, fixed=fixed, carries=len(carried), length=length, reverse=reverse))
 
 
 def _jvp(ts: Sequence[Any], y: Any, *inputs: Any, **params: Any) -> tuple[Any, ...]:
