@@ -17,6 +17,7 @@ _HOME = {
         "AxisError", "DTypeError", "DataError", "GradientError", "GradientShapeError", "IndexingError", "KoubaiError",
         "LabelError", "ShapeError", "TracingError", "TrainingError", "UnsupportedError", "UsageError", "VerifyError",
     ),
+    "koubai.compile.team": ("get_num_threads", "set_num_threads"),
     "koubai.graph": ("Op", "Sample", "Type", "Words", "register", "verify"),
     "koubai.tensor": (
         "Function", "Tensor", "checkpoint", "compile", "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "scan",
@@ -67,6 +68,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.check import GradReport as GradReport
     from koubai.check import check_grads as check_grads
     from koubai.check import numerical_grad as numerical_grad
+    from koubai.compile.team import get_num_threads as get_num_threads
+    from koubai.compile.team import set_num_threads as set_num_threads
     from koubai.errors import AxisError as AxisError
     from koubai.errors import DataError as DataError
     from koubai.errors import DTypeError as DTypeError

@@ -6,5 +6,6 @@ What has no native form runs its NumPy meaning through a callback inside the sam
 
 from koubai.compile.program import Program
 from koubai.compile.simplify import simplify
+from koubai.compile.team import get_num_threads, set_num_threads
 
-__all__ = ["Program", "simplify"]
+__all__ = ["Program", "get_num_threads", "set_num_threads", "simplify"]

@@ -20,16 +20,35 @@ import numpy as np
 from koubai.compile.llvm import Function, Module, Value
 from koubai.compile.llvm.engine import Code
 from koubai.compile.program import Frame
+from koubai.compile.team import team
 
 __all__ = ["CALLBACK_FAILED", "DONE", "NOT_FINITE", "Course", "Epochs", "Stretch"]
 
 DONE, CALLBACK_FAILED, NOT_FINITE = 0, 1, 2
 
 # What the native loop is handed: 64-bit words, by number.
-STRETCHES, COUNT, STEPS, EPOCHS, TOTAL, SUMS, BEST, BEST_EPOCH, STATE, KEPT, BYTES, SEEN, LAST_LOSS, WANTED = range(14)
+(
+    STRETCHES,
+    COUNT,
+    STEPS,
+    EPOCHS,
+    TOTAL,
+    SUMS,
+    BEST,
+    BEST_EPOCH,
+    STATE,
+    KEPT,
+    BYTES,
+    SEEN,
+    LAST_LOSS,
+    WANTED,
+    LAUNCH,
+    SHARED,
+    THREADS,
+) = range(17)
 # And of each stretch:
-PROGRAM, TABLE, ARENA, CALLBACK, TIMES, EXAMPLES, MOVES, NUMBER_OF_MOVES, LOSS, WIDE = range(10)
-FIELDS = 10
+PROGRAM, TABLE, ARENA, CALLBACK, TIMES, EXAMPLES, MOVES, NUMBER_OF_MOVES, LOSS, WIDE, PARALLEL = range(11)
+FIELDS = 11
 
 
 @dataclass(slots=True)
@@ -111,7 +130,7 @@ class Course:
         self._stretches, self._epochs = stretches, epochs
         self._held: list[Any] = []
         self._table = np.zeros((len(stretches), FIELDS), np.int64)
-        self._words = np.zeros(14, np.int64)
+        self._words = np.zeros(17, np.int64)
         self._reals = self._words.view(np.float64)
         self._words[STRETCHES], self._words[COUNT] = self._table.ctypes.data, len(stretches)
         self._reals[TOTAL], self._words[SEEN] = total, seen
@@ -126,9 +145,15 @@ class Course:
     def run(self) -> int:
         """Run it; returns `DONE`, `NOT_FINITE` after the first loss that is not finite, or `CALLBACK_FAILED`."""
         with ExitStack() as stack:
+            several = None
+            if any(s.frame.program.parallel for s in self._stretches):
+                several = stack.enter_context(team())
+            if several is not None:
+                self._words[[LAUNCH, SHARED, THREADS]] = several.launch, several.shared, several.threads
             entries: dict[Frame, Any] = {}
             for row, s in zip(self._table, self._stretches):
                 if s.frame not in entries:
+                    s.frame.reserve(several.threads if several else 1)
                     entries[s.frame] = stack.enter_context(s.frame.callback())
                 moves = np.array(s.moves, np.int64).reshape(-1, 4)
                 self._held.append(moves)
@@ -136,9 +161,11 @@ class Course:
                 row[:] = (
                     s.frame.program.address, s.frame.table_address, s.frame.arena_address,
                     0 if entry is None else entry.value, s.times, s.examples, moves.ctypes.data, len(moves),
-                    s.loss.ctypes.data, s.loss.dtype.itemsize == 8,
+                    s.loss.ctypes.data, s.loss.dtype.itemsize == 8, s.frame.program.parallel,
                 )  # fmt: skip
             status = int(_native()(self._words.ctypes.data))
+            if several is not None:
+                several.rest()
         if self._epochs is not None:
             self._epochs.done = int(self._words[EPOCHS])
             self._epochs.best = float(self._reals[BEST])
@@ -210,8 +237,16 @@ def _one_run(f: Function, words: Value, stretch: Value, turn: Value, epoch: Valu
         walked = f.add(f.mul(turn, _field(f, move, 2)), f.mul(epoch, _field(f, move, 3)))
         f.store(f.add(_field(f, move, 1), walked), f.offset(table, _field(f, move, 0), "ptr"))
     program, arena, callback = (_field(f, stretch, k, "ptr") for k in (PROGRAM, ARENA, CALLBACK))
-    failed = f.call_pointer(program, "i32", table, arena, callback)
-    with f.when(f.compare("ne", failed, f.integer(0, "i32"))):
+    several = f.binary("mul", _field(f, stretch, PARALLEL), _field(f, words, THREADS))
+    together = f.compare("ne", several, f.integer(0))
+    status = f.variable(f.integer(0, "i32"))
+    with f.when(together):
+        launch, shared = _field(f, words, LAUNCH, "ptr"), _field(f, words, SHARED, "ptr")
+        f.store(f.call_pointer(launch, "i32", program, table, arena, callback, shared, several), status)
+    with f.when(_not(f, together)):
+        alone = f.integer(0), f.integer(1), f.integer(0), Value("null", "ptr")
+        f.store(f.call_pointer(program, "i32", table, arena, callback, *alone), status)
+    with f.when(f.compare("ne", f.load(status, "i32"), f.integer(0, "i32"))):
         _leave(f, CALLBACK_FAILED)
     wide = f.compare("ne", _field(f, stretch, WIDE), f.integer(0))
     with f.when(wide):

@@ -15,6 +15,7 @@ from koubai.compile.native.program import ALIGNMENT, write_program
 from koubai.compile.nest import Buffer, Call, Check
 from koubai.compile.place import planned
 from koubai.compile.plan import Plan
+from koubai.compile.team import team
 from koubai.compile.text import loops_as_text
 from koubai.graph import Node
 
@@ -47,13 +48,13 @@ class Program:
     ) -> None:
         self.plan, self.nests = planned(inputs, outputs, updates)
         assembled = write_program(self.nests, self.plan.temporaries, host())
-        self.offsets, self.arena_size = assembled.offsets, assembled.arena
+        self.offsets, self.arena_size, self.scratch_size = assembled.offsets, assembled.arena, assembled.scratch
         self.ir = assembled.module.text()
         self.code = Code(self.ir)
         self.address = self.code.address("program")
-        self.run = self.code.function(
-            "program", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, result=ctypes.c_int
-        )
+        self.parallel = assembled.parallel
+        kinds = [*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, ctypes.c_void_p]
+        self._alone = self.code.function("program", *kinds, result=ctypes.c_int)
         self.asks = any(isinstance(nest, (Call, Check)) for nest in self.nests)
         self._constants = {slot: np.ascontiguousarray(a) for slot, a in self.plan.constants.items()}
         self._table = (ctypes.c_void_p * max(self.plan.count, 1))()
@@ -68,6 +69,16 @@ class Program:
         """The names of the ops that run in NumPy inside of the program."""
         return [nest.name for nest in self.nests if isinstance(nest, Call)]
 
+    def run(self, frame: Frame, entry: Any) -> None:
+        """Run once in a frame, `entry` being its callback."""
+        if self.parallel:
+            with team() as several:
+                if several is not None:
+                    frame.reserve(several.threads)
+                    several.run(self.address, frame.table_address, frame.arena_address, entry)
+                    return
+        self._alone(frame.table_address, frame.arena_address, entry, 0, 1, 0, None)
+
     def frame(self) -> Frame:
         """Memory for a run."""
         return Frame(self, type(self._table).from_buffer_copy(self._table))
@@ -81,7 +92,7 @@ class Program:
         for buffer, array in zip(self.plan.outputs, outputs):
             frame.point(buffer, array)
         with frame.callback() as entry:
-            self.run(frame.table_address, frame.arena_address, entry)
+            self.run(frame, entry)
         return [y[()] for y in outputs]
 
 
@@ -97,8 +108,16 @@ class Frame:
         self.program, self.table = program, table
         self.table_address = ctypes.addressof(table)
         self._held: dict[int, Any] = {}
-        self._arena = np.empty(program.arena_size + ALIGNMENT, np.uint8)
-        self.arena_address = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
+        self._threads = 0
+        self.reserve(1)
+
+    def reserve(self, threads: int) -> None:
+        """Memory for so many threads."""
+        if threads > self._threads:
+            size = self.program.arena_size + threads * self.program.scratch_size
+            self._arena = np.zeros(size + ALIGNMENT, np.uint8)
+            self.arena_address = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
+            self._threads = threads
 
     def point(self, buffer: Buffer, array: Any) -> None:
         """Let a buffer be this array, which must be C-contiguous and of the buffer's type."""

@@ -138,7 +138,7 @@ class Training:
     def _order(self, epoch: int) -> Any:
         """The rows in the order of an epoch. A single batch holds all of them in any order."""
         n = len(self._step.x)
-        if not self._plan.shuffle or len(self._updates) == len(self._updates[0]) == 1 and self._updates[0][0][1] == n:
+        if not self._plan.shuffle or (len(self._updates) == len(self._updates[0]) == 1 and self._updates[0][0][1] == n):
             return np.arange(n)
         return permutation(n, self._plan.seed, epoch)
 

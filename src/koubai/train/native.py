@@ -159,9 +159,7 @@ class NativeSteps:
         results, ys = others[:count], others[count : count + len(sizes)] if self.outputs else []
         moved = [k for k in range(count) if results[k] is not trace.inputs[k]]
         wanted = [loss, *(results[k] for k in moved), *ys]
-        program = Program(
-            [*trace.inputs, *trace.stand_ins], wanted, updates=[(1 + i, k) for i, k in enumerate(moved)]
-        )
+        program = Program([*trace.inputs, *trace.stand_ins], wanted, updates=[(1 + i, k) for i, k in enumerate(moved)])
         frame = program.frame()
         buffers = program.plan.inputs
         for buffer, array in zip(buffers, [*state, step.x, step.t]):
@@ -219,9 +217,7 @@ class NativeSteps:
             if after[i] is counts[which]:
                 self._unmoved.add(i)
         ticked = [i for i in sorted(self._count_of) if i not in self._unmoved]
-        numbers = [
-            next((after[i] for i in ticked if self._count_of[i] == which), counts[which]) for which in range(k)
-        ]
+        numbers = [next((after[i] for i in ticked if self._count_of[i] == which), counts[which]) for which in range(k)]
         kept = [buffers[name] for name in self._buffers]
         return [total, *(moved[name] for name in self._params), *kept, *numbers,
                 *(after[i] for i in self._moving), *(outputs if self.outputs else [])]  # fmt: skip

@@ -212,6 +212,29 @@ class Function:
         self.start(after)
 
     @contextmanager
+    def while_equal(self, pointer: Value, value: Value) -> Iterator[None]:
+        """Again and again, as long as other threads leave a word in memory at a value."""
+        with self._watching("eq", pointer, value):
+            yield
+
+    @contextmanager
+    def until_equal(self, pointer: Value, value: Value) -> Iterator[None]:
+        """Again and again, until other threads bring a word in memory to a value."""
+        with self._watching("ne", pointer, value):
+            yield
+
+    @contextmanager
+    def _watching(self, predicate: str, pointer: Value, value: Value) -> Iterator[None]:
+        head, body, after = self.new_block("wait"), self.new_block("waiting"), self.new_block("over")
+        self.jump(head)
+        self.start(head)
+        self.branch(self.compare(predicate, self.atomic_load(pointer, value.type), value), body, after)
+        self.start(body)
+        yield
+        self.jump(head)
+        self.start(after)
+
+    @contextmanager
     def loop(
         self, start: Value | int, stop: Value | int, step: Value | int = 1, unroll: bool = False
     ) -> Iterator[Value]:
@@ -426,6 +449,21 @@ class Function:
         name, align = f"llvm.masked.store.{_overload(value.type)}.p0", _size(value.type)
         self.module.declared[name] = f"declare void @{name}({value.type}, ptr, {mask.type})"
         self.line(f"call void @{name}({value}, ptr align {align} {pointer.text}, {mask})")
+
+    def atomic_add(self, pointer: Value, value: Value) -> Value:
+        """Add to memory that other threads see; the value before."""
+        return self._op(f"atomicrmw add ptr {pointer.text}, {value} seq_cst, align 8", value.type)
+
+    def atomic_load(self, pointer: Value, type: str) -> Value:
+        return self._op(f"load atomic {type}, ptr {pointer.text} seq_cst, align 8", type)
+
+    def atomic_store(self, value: Value, pointer: Value) -> None:
+        self.line(f"store atomic {value}, ptr {pointer.text} seq_cst, align 8")
+
+    def compare_exchange(self, pointer: Value, old: Value, new: Value) -> Value:
+        """Write `new` if memory still holds `old`; whether it did (an i1)."""
+        both = self._op(f"cmpxchg ptr {pointer.text}, {old}, {new} seq_cst seq_cst", f"{{ {old.type}, i1 }}")
+        return self._op(f"extractvalue {both}, 1", "i1")
 
     def offsets(self, pointer: Value, indices: Value, element: str) -> Value:
         """The addresses of the elements that a vector of indices names."""

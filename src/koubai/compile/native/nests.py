@@ -16,23 +16,30 @@ from koubai.compile.nest import Apply, Check, Literal, Load, Nest, Store, buffer
 __all__ = ["Written", "write_check", "write_nest"]
 
 ALONE = "nounwind noinline"  # inlining would only make one function of many, which LLVM compiles more slowly
+WORTH_SHARING = 4.0  # microseconds; two threads meet in some 0.2
 UNIT = 1 << 13  # elements that a thread takes at once from a nest with one loop
 CHAINS = 4  # sums that a long reduction keeps, so that one addition need not wait for the last
 
 
 class Written:
-    """A function of the module: its name, the slots of its pointers in order, and and its units of work, from first to last (excluded).
+    """A function of the module that does a nest's work.
 
     Attributes
     ----------
-    cost : int
-        About how many elements it computes.
+    name : str
+    slots : list of int
+        Of its pointers, in order.
+    first, last : int
+        Its units of work: from first to last (excluded).
+    parallel : bool
+        Whether it takes long enough for several threads to share it.
     """
 
-    __slots__ = ("cost", "first", "last", "name", "slots")
+    __slots__ = ("first", "last", "name", "parallel", "slots")
 
-    def __init__(self, name: str, slots: list[int], first: int, last: int, cost: int) -> None:
-        self.name, self.slots, self.first, self.last, self.cost = name, slots, first, last, cost
+    def __init__(self, name: str, slots: list[int], first: int, last: int, cost: float = 0.0) -> None:
+        self.name, self.slots, self.first, self.last = name, slots, first, last
+        self.parallel = cost > WORTH_SHARING and last - first > 1
 
 
 def write_nest(module: Module, machine: Machine, nest: Nest, name: str) -> Written:
@@ -74,9 +81,10 @@ class _Writer:
         assert nest is not None
         if any(c.extent == 0 for c in nest.counters):
             self.f.ret()
-            return Written(self.name, self.slots, 0, 0, 0)
+            return Written(self.name, self.slots, 0, 0)
         counters = self._collapsed(nest.counters) if nest.fold is None else nest.counters
-        cost = _size(nest.counters) * _size(nest.inner)
+        # A vector of a value or two takes about a nanosecond.
+        cost = _size(nest.counters) * _size(nest.inner) * len(nest.stores) * _widest(nest) / 64 * 1e-3
         vectorized = None if nest.ordered else self._vector_counter(counters, nest)
         body = self._stores if nest.fold is None else self._folded
         if vectorized is not None and vectorized in nest.inner:
@@ -89,7 +97,7 @@ class _Writer:
     def check(self, check: Check) -> Written:
         if any(c.extent == 0 for c in check.counters):
             self.f.ret(Value("true", "i1"))
-            return Written(self.name, self.slots, 0, 0, 0)
+            return Written(self.name, self.slots, 0, 0)
         wrong = self.f.variable(Value("false", "i1"))
         inner = check.counters[-1] if check.counters else None
         lanes = self._lanes_for(inner.extent, 4) if inner else 1
@@ -105,7 +113,7 @@ class _Writer:
 
         self._loops(check.counters, body, inner, lanes)
         self.f.ret(self.f.binary("xor", self.f.load(wrong, "i1"), Value("true", "i1")))
-        return Written(self.name, self.slots, 0, 1, _size(check.counters))
+        return Written(self.name, self.slots, 0, 1)
 
     # Loops
 

@@ -12,28 +12,23 @@ from koubai.compile.native.scalars import element
 from koubai.compile.nest import Product
 from koubai.compile.product import write_product
 
-__all__ = ["write_products"]
+__all__ = ["SCRATCH", "write_products"]
 
 
-def write_products(
-    module: Module, machine: Machine, nest: Product, name: str, scratch: int
-) -> tuple[list[Written], int]:
-    """Functions ``void f(ptr a, ptr b, ptr c, ptr scratch, i64 first, i64 last)``, and the bytes of scratch they need.
+SCRATCH = -1  # stands for a thread's own memory among the slots
 
-    Parameters
-    ----------
-    scratch : int
-        The slot that stands for the scratch memory.
-    """
+
+def write_products(module: Module, machine: Machine, nest: Product, name: str) -> tuple[list[Written], int]:
+    """Functions ``void f(ptr a, ptr b, ptr c, ptr scratch, i64 first, i64 last)``, and the bytes of scratch they need."""
     n, k, m = nest.sizes
     made = write_product(module, machine, name, n, k, m, nest.c.buffer.type.dtype, *nest.strides)
-    slots = [nest.a.buffer.slot, nest.b.buffer.slot, nest.c.buffer.slot, scratch]
-    cost = 2 * n * k * m
+    slots = [nest.a.buffer.slot, nest.b.buffer.slot, nest.c.buffer.slot, SCRATCH]
+    cost = 2 * n * k * m / 1e5  # microseconds, at 100 operations in a nanosecond
     bases = _base(nest.a.at, nest), _base(nest.b.at, nest), _base(nest.c.at, nest)
     if not nest.stack and not any(bases):
         return [Written(p.name, slots, p.first, p.last, cost) for p in made.phases], made.scratch
     wrapper = _stacked(module, f"{name}s", made, nest, bases)
-    size = nest.stack[0].extent if nest.stack and not made.scratch else 1
+    size = nest.stack[0].extent if nest.stack else 1
     for counter in nest.stack:
         cost *= counter.extent
     return [Written(wrapper, slots, 0, size, cost)], made.scratch
@@ -68,8 +63,7 @@ def _stacked(module: Module, name: str, made: Any, nest: Product, bases: Any) ->
                 f.call(phase.name, "void", *given, scratch, f.integer(phase.first), f.integer(phase.last))
             return
         counter, *others = stack
-        split = outermost and not made.scratch
-        with f.loop(first if split else 0, last if split else counter.extent) as i:
+        with f.loop(first if outermost else 0, last if outermost else counter.extent) as i:
             counters[counter] = i
             loops(others, False)
 

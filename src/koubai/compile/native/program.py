@@ -9,12 +9,14 @@ from typing import Any
 from koubai.compile.llvm.builder import Function, Module, Value
 from koubai.compile.llvm.machine import Machine
 from koubai.compile.native.nests import Written, write_check, write_nest
-from koubai.compile.native.products import write_products
+from koubai.compile.native.products import SCRATCH, write_products
 from koubai.compile.nest import Apply, Buffer, Call, Check, Nest, Product, touched
+from koubai.compile.team.sharing import COUNTER_WORDS, shared_parts
 from koubai.ops.lowering import Fold
 
 __all__ = ["ALIGNMENT", "arena_layout", "write_program"]
 
+SHARING = ("thread", "threads", "run")
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
@@ -28,18 +30,27 @@ class Assembled:
     offsets : dict
         slot -> bytes from the start of the arena, for the buffers that lie there.
     arena : int
-        Bytes.
+        Bytes that all threads share; behind them each thread has its own.
+    scratch : int
+        Bytes of each thread.
+    parallel : bool
+        Whether several threads have something to do.
     """
 
     module: Module
     offsets: dict[int, int]
     arena: int
+    scratch: int
+    parallel: bool
 
 
 def write_program(
     nests: Sequence[Any], temporaries: Sequence[Buffer], machine: Machine, name: str = "program"
 ) -> Assembled:
-    """``i32 program(ptr table, ptr arena, ptr callback)``: 0, or 1 where a callback failed.
+    """``i32 program(table, arena, callback, thread, threads, run, shared)``: 0, or 1 if a callback failed.
+
+    The threads of a team call it with their numbers and the number of the run (see `team.sharing`); alone,
+    a thread is number 0 of 1.
 
     Parameters
     ----------
@@ -48,35 +59,22 @@ def write_program(
     machine : Machine
     """
     module = Module(machine.triple, fma=machine.fma)
-    written, scratch = [], {}
+    written, scratch = [], 0
     for k, nest in enumerate(nests):
-        functions, needed = _written(module, machine, nest, f"k{k}", -1 - k)
+        functions, needed = _written(module, machine, nest, f"k{k}")
         written.append(functions)
-        if needed:
-            scratch[-1 - k] = (k, needed)
-    offsets, arena_size = arena_layout(nests, temporaries, scratch)
-    main = module.function(name, [("ptr", "table"), ("ptr", "arena"), ("ptr", "callback")], result="i32")
-    table, arena, callback = main.arguments
-    pointers = _Pointers(main, table, arena, offsets)
+        scratch = max(scratch, _aligned(needed))
+    offsets, arena_size = arena_layout(nests, temporaries)
+    shared = sum(f.parallel for functions in written for f in functions)
+    main = _Main(module, name, offsets, shared)
+    main.own_memory(arena_size, scratch)
     for nest, functions in zip(nests, written):
-        if isinstance(nest, Call):
-            _call(main, callback, table, nest.number)
-        elif isinstance(nest, Check):
-            (check,) = functions
-            fits = main.call(check.name, "i1", *(pointers[s] for s in check.slots))
-            with main.when(main.binary("xor", fits, Value("true", "i1"))):
-                _call(main, callback, table, nest.number)
-        else:
-            for function in functions:
-                if function.last > function.first:
-                    arguments = [pointers[s] for s in function.slots]
-                    units = main.integer(function.first), main.integer(function.last)
-                    main.call(function.name, "void", *arguments, *units)
-    main.ret(main.integer(0, "i32"))
-    return Assembled(module, offsets, arena_size)
+        main.add(nest, functions)
+    main.finish()
+    return Assembled(module, offsets, arena_size + shared * COUNTER_WORDS * 8, scratch, main.parallel)
 
 
-def _written(module: Module, machine: Machine, nest: Any, name: str, scratch: int) -> tuple[list[Written], int]:
+def _written(module: Module, machine: Machine, nest: Any, name: str) -> tuple[list[Written], int]:
     """The functions that do a nest's work, one after the other, and the bytes of scratch memory they need."""
     if isinstance(nest, Call):
         return [], 0
@@ -84,7 +82,7 @@ def _written(module: Module, machine: Machine, nest: Any, name: str, scratch: in
         return [write_check(module, machine, nest, name)], 0
     if isinstance(nest, Product):
         if nest.c.buffer.type.dtype.kind == "f" and nest.c.buffer.bytes and nest.sizes[1]:
-            return write_products(module, machine, nest, name, scratch)
+            return write_products(module, machine, nest, name)
         nest = _as_fold(nest)
     return [write_nest(module, machine, nest, name)], 0
 
@@ -100,14 +98,90 @@ def _as_fold(product: Product) -> Nest:
     return Nest(kept, [store], product.title, total, [p])
 
 
-def _call(main: Function, callback: Value, table: Value, number: int) -> None:
-    """Hand a step to Python; leave at once if it failed."""
-    failed = main.call_pointer(callback, "i32", main.integer(number, "i32"), table)
-    stop, go_on = main.new_block("failed"), main.new_block("go_on")
-    main.branch(main.compare("ne", failed, main.integer(0, "i32")), stop, go_on)
-    main.start(stop)
-    main.ret(main.integer(1, "i32"))
-    main.start(go_on)
+class _Main:
+    """The function that runs the nests in order.
+
+    What is worth sharing is dealt out in parts; the thread that leads (number 0) does the rest.
+    """
+
+    def __init__(self, module: Module, name: str, offsets: dict[int, int], shared: int) -> None:
+        arguments = [*(("ptr", a) for a in ("table", "arena", "callback")), *(("i64", a) for a in SHARING)]
+        self.f = module.function(name, [*arguments, ("ptr", "shared")], result="i32")
+        self.table, arena, self.callback, self.thread, self.threads, self.run, self.shared = self.f.arguments
+        self.pointers = _Pointers(self.f, self.table, arena, offsets)
+        self.parallel = shared > 0
+        self._counters = iter(range(shared))
+        self._shared = shared
+        self.leading: Any = None  # the branch of thread 0 that is open
+
+    def own_memory(self, start: int, size: int) -> None:
+        """Behind the arena: the counters of shared work, then each thread's own scratch memory."""
+        with self.f.at(self.f.entry):
+            self.shelf = self.f.offset(self.pointers.arena, start, "i8")
+            behind = self.f.integer(start + self._shared * COUNTER_WORDS * 8)
+            mine = self.f.add(self.f.mul(self.thread, self.f.integer(size)), behind)
+            self.pointers[SCRATCH] = self.f.offset(self.pointers.arena, mine, "i8")
+
+    def add(self, nest: Any, functions: Sequence[Written]) -> None:
+        if isinstance(nest, Call):
+            self._lead()
+            self._call(nest.number)
+        elif isinstance(nest, Check):
+            self._lead()
+            (check,) = functions
+            fits = self.f.call(check.name, "i1", *(self.pointers[s] for s in check.slots))
+            with self.f.when(self.f.binary("xor", fits, Value("true", "i1"))):
+                self._call(nest.number)
+        else:
+            for function in functions:
+                self._run(function)
+
+    def finish(self) -> None:
+        self._together()
+        self.f.ret(self.f.integer(0, "i32"))
+
+    def _run(self, function: Written) -> None:
+        f = self.f
+        if function.last <= function.first:
+            return
+        arguments = [self.pointers[s] for s in function.slots]
+        first, last = f.integer(function.first), f.integer(function.last)
+        if not function.parallel:
+            self._lead()
+            f.call(function.name, "void", *arguments, first, last)
+            return
+        self._together()
+        alone = f.compare("eq", self.threads, f.integer(1))
+        with f.when(alone):
+            f.call(function.name, "void", *arguments, first, last)
+        with f.when(f.binary("xor", alone, Value("true", "i1"))):
+            counter = f.offset(self.shelf, next(self._counters) * COUNTER_WORDS, "i64")
+            units = f.integer(function.last - function.first)
+            with shared_parts(f, counter, self.thread, self.threads, self.run, self.shared) as part:
+                ends = []
+                for number in (part, f.add(part, f.integer(1))):
+                    share = f.binary("udiv", f.mul(number, units), self.threads)
+                    ends.append(f.add(share, first))
+                f.call(function.name, "void", *arguments, *ends)
+
+    def _lead(self) -> None:
+        """From here on only thread 0 works."""
+        if self.parallel and self.leading is None:
+            self.leading = self.f.when(self.f.compare("eq", self.thread, self.f.integer(0)))
+            self.leading.__enter__()
+
+    def _together(self) -> None:
+        """From here on all threads work."""
+        if self.leading is not None:
+            self.leading.__exit__(None, None, None)
+            self.leading = None
+
+    def _call(self, number: int) -> None:
+        """Hand a step to Python; leave at once if it failed."""
+        failed = self.f.call_pointer(self.callback, "i32", self.f.integer(number, "i32"), self.table)
+        with self.f.when(self.f.compare("ne", failed, self.f.integer(0, "i32"))):
+            self.f.ret(self.f.integer(1, "i32"))
+            self.f.start(self.f.new_block("never"))
 
 
 class _Pointers(dict[int, Value]):
@@ -121,25 +195,23 @@ class _Pointers(dict[int, Value]):
         with self.main.at(self.main.entry):
             if slot in self.offsets:
                 made = self.main.offset(self.arena, self.offsets[slot], "i8")
-            elif slot < 0:  # scratch memory that is not needed
-                made = Value("null", "ptr")
             else:
                 made = self.main.load(self.main.offset(self.table, slot, "ptr"), "ptr")
         self[slot] = made
         return made
 
 
-def arena_layout(
-    nests: Sequence[Any], temporaries: Sequence[Buffer], scratch: dict[int, tuple[int, int]]
-) -> tuple[dict[int, int], int]:
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def arena_layout(nests: Sequence[Any], temporaries: Sequence[Buffer]) -> tuple[dict[int, int], int]:
     """slot -> offset in one block of memory, shared by values that are never needed at the same time.
 
-    First fit, the largest first among those that begin together. `scratch` gives for a slot the one nest
-    that uses it and its bytes.
+    First fit, the largest first among those that begin together.
     """
-    lives = _lives(nests, {b.slot for b in temporaries}) | {s: (k, k) for s, (k, _) in scratch.items()}
-    needed = {b.slot: b.bytes for b in temporaries} | {s: size for s, (_, size) in scratch.items()}
-    sizes = {slot: -(-max(size, 1) // ALIGNMENT) * ALIGNMENT for slot, size in needed.items()}
+    lives = _lives(nests, {b.slot for b in temporaries})
+    sizes = {b.slot: _aligned(max(b.bytes, 1)) for b in temporaries}
     offsets: dict[int, int] = {}
     placed: list[tuple[int, int, int, int]] = []  # (offset, end, first nest, last nest)
     for slot in sorted(lives, key=lambda s: (lives[s][0], -sizes[s])):

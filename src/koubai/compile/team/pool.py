@@ -1,0 +1,201 @@
+"""How many threads there are, and the team that they form."""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from koubai.compile.llvm import host
+from koubai.compile.llvm.engine import Code
+from koubai.compile.team.following import write_team
+from koubai.compile.team.sharing import WORDS
+from koubai.errors import UsageError
+
+__all__ = ["Team", "get_num_threads", "set_num_threads", "team"]
+
+VARIABLE = "KOUBAI_NUM_THREADS"
+
+
+class Team:
+    """Threads that wait in native code for programs to be launched.
+
+    Parameters
+    ----------
+    threads : int
+        At least 2, the caller's own included.
+
+    Attributes
+    ----------
+    launch : int
+        Address of ``i32 launch(program, table, arena, callback, shared, threads)``, to be followed by `rest`.
+    shared : int
+        Address of the memory that its threads share.
+    lock : Lock
+        Held by who uses the team.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.lock = threading.Lock()
+        self._memory = np.zeros(WORDS + 8, np.int64)
+        self.shared = -(-self._memory.ctypes.data // 64) * 64
+        self._code = Code(write_team(host().triple).text())
+        self.launch = self._code.address("launch")
+        kinds = [ctypes.c_void_p] * 5 + [ctypes.c_int64]
+        self._launch = self._code.function("launch", *kinds, result=ctypes.c_int)
+        self._retire = self._code.function("retire", ctypes.c_void_p)
+        self._code.function("prepare", ctypes.c_void_p)(self.shared)
+        follow = self._code.function("follow", ctypes.c_void_p, ctypes.c_int64)
+        self._others = [
+            threading.Thread(target=follow, args=(self.shared, n), daemon=True, name=f"koubai-{n}")
+            for n in range(1, threads)
+        ]
+        for thread in self._others:
+            thread.start()
+
+    def run(self, program: int, table: int, arena: int, callback: Any) -> None:
+        """Run a program in all threads, once; for who holds the lock."""
+        self._launch(program, table, arena, callback, self.shared, self.threads)
+        self.rest()
+
+    def rest(self) -> None:
+        """After programs have been launched: wait until no thread is in one any more, so that it may be freed."""
+        self._retire(self.shared)
+
+    def dismiss(self) -> None:
+        """Send the threads home and wait for them."""
+        with self.lock:
+            self._code.function("dismiss", ctypes.c_void_p)(self.shared)
+            for thread in self._others:
+                thread.join()
+
+
+class _Pool:
+    """The one team of a process, made when it is first needed."""
+
+    def __init__(self) -> None:
+        self.threads: int | None = None
+        self.team: Team | None = None
+        self.lock = threading.Lock()
+
+    def wanted(self) -> int:
+        if self.threads is None:
+            self.threads = _from_environment() or _available()
+        return self.threads
+
+    def change(self, threads: int) -> None:
+        with self.lock:
+            if self.team is not None and self.team.threads != threads:
+                self.team.dismiss()
+                self.team = None
+            self.threads = threads
+
+    def get(self) -> Team | None:
+        threads = self.wanted()
+        if threads == 1:
+            return None
+        with self.lock:
+            if self.team is None:
+                self.team = Team(threads)
+            return self.team
+
+    def forget(self) -> None:
+        """In a forked child: the threads are the parent's."""
+        self.team, self.lock = None, threading.Lock()
+
+    def close(self) -> None:
+        if self.team is not None:
+            self.team.dismiss()
+            self.team = None
+
+
+_pool = _Pool()
+atexit.register(_pool.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.forget)
+
+
+@contextmanager
+def team() -> Iterator[Team | None]:
+    """The process's team, for the caller alone; None if there is one thread, or if somebody else is using it."""
+    found = _pool.get()
+    if found is None or not found.lock.acquire(blocking=False):
+        yield None
+        return
+    try:
+        yield found
+    finally:
+        found.lock.release()
+
+
+def set_num_threads(n: int) -> None:
+    """Let compiled code use `n` threads, its caller's included. Results do not depend on it.
+
+    Parameters
+    ----------
+    n : int
+        At least 1.
+
+    Raises
+    ------
+    UsageError
+
+    Examples
+    --------
+    >>> import koubai as kb
+    >>> before = kb.get_num_threads()
+    >>> kb.set_num_threads(1)
+    >>> kb.get_num_threads()
+    1
+    >>> kb.set_num_threads(before)
+    """
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+        raise UsageError(f"set_num_threads: expected a whole number from 1, got {n!r}")
+    _pool.change(int(n))
+
+
+def get_num_threads() -> int:
+    """How many threads compiled code uses.
+
+    What `set_num_threads` said; otherwise the environment variable ``KOUBAI_NUM_THREADS``; otherwise as many as
+    this process may use processors, by its affinity and its control group's quota.
+    """
+    return _pool.wanted()
+
+
+def _from_environment() -> int | None:
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"{VARIABLE}: expected a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def _available() -> int:
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota()
+    return max(1, count if quota is None else min(count, int(quota)))
+
+
+def _quota() -> float | None:
+    """Processors that the control group allows (version 2 or 1); None for no limit."""
+    try:
+        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        root = Path("/sys/fs/cgroup/cpu")
+        limit, period = ((root / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        return None if int(limit) <= 0 else int(limit) / int(period)
+    except (OSError, ValueError):
+        return None
