@@ -96,10 +96,11 @@ class Training:
         """Train. Ctrl-C ends it and keeps the best weights so far."""
         began = perf_counter()
         self._step.model.train()
-        self._steps = self._runner()
-        self._work = Pass(None, [], None, (self._steps.begin(), 0.0, 0, 0))
+        self._work = Pass(None, [], None, (self._step.state(), 0.0, 0, 0))
         final: State | None = None
         try:
+            self._steps = self._runner()
+            self._work.done = (self._steps.begin(), 0.0, 0, 0)
             self._tell("on_train_begin")
             while self.epoch < self.epochs and not self._stopping:
                 if self._nobody_asks():
