@@ -94,6 +94,8 @@ def correct(error: Sequence[Any], basis: Sequence[Sequence[Any]], weight: Sequen
         np.concatenate([right, -right]),
         bounds=[(None, None)] * len(basis) + [(0, None)],
     )
+    if solved.x is None:
+        return [mpf(0)] * len(basis)
     return [mpf(x) * scale / s for x, s in zip(solved.x, sizes)]
 
 
@@ -127,8 +129,11 @@ def series(f: Real, terms: Sequence[tuple[Any, int]]) -> Real:
     return rest
 
 
+TINY = mpf("1e-20")  # instead of 0, where quotients are 0/0
 HALF_LN2 = mp.log(2) / 2 * mpf("1.001")  # with room for the rounding of the quotient
+QUARTER_PI = mp.pi / 4 * mpf("1.001")
 LOG_LOW, LOG_HIGH = mp.sqrt(mpf(1) / 2) - 1, mp.sqrt(2) - 1
+LOG_Z = (LOG_HIGH / (2 + LOG_HIGH)) ** 2
 TARGETS = {"float": np.float32, "double": np.float64}
 
 
@@ -142,6 +147,72 @@ def exponential(scale: int, counts: Sequence[int], relative_to: Real) -> dict[st
     }
 
 
+def exp2(count: int, dtype: type) -> Fit:
+    """(2^x - 1)/x where |x| <= 1/2, for a relative error of 2^x."""
+    f = series(lambda x: mpf(2) ** x, [(mpf(1), 0)])
+    return Fit(f, mpf("-0.501"), mpf("0.501"), range(count), lambda x: x / mpf(2) ** x, dtype)
+
+
+def odd(f: Real, edge: Any, counts: Sequence[int]) -> dict[str, Fit]:
+    """(f(x)/x - 1)/z with z = x^2, for |x| <= edge and an error relative to f."""
+
+    def rest(z: Any) -> Any:
+        with mp.workdps(100):
+            x = mp.sqrt(z)
+            return (f(x) / x - 1) / z
+
+    def weight(z: Any) -> Any:
+        x = mp.sqrt(z)
+        return z * x / f(x)
+
+    return {
+        element: Fit(rest, TINY, mpf(edge) ** 2, range(n), weight, dtype)
+        for n, (element, dtype) in zip(counts, TARGETS.items())
+    }
+
+
+def cos_rest(z: Any) -> Any:
+    """(cos x - 1 + x^2/2)/x^4."""
+    with mp.workdps(140):
+        return (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2
+
+
+def erf_ratio(z: Any) -> Any:
+    with mp.workdps(100):
+        return mp.erf(mp.sqrt(z)) / mp.sqrt(z)
+
+
+def log_erfc(start: Any, end: Any, count: int, dtype: type) -> Fit:
+    """ln erfc(start + t), for an absolute error of erfc; from the start, where that is largest."""
+    f = lambda t: mp.log(mp.erfc(start + t))
+    return Fit(f, mpf(0), mpf(end) - start, range(count), lambda t: mp.erfc(start + t), dtype)
+
+
+def erfc_tail(start: Any, end: Any, slope: Any, shift: Any, count: int, dtype: type) -> Fit:
+    """e^(x^2) erfc(x) (x + 3) as a function of t = shift + slope/(x + 3)."""
+
+    def f(t: Any) -> Any:
+        w = (t - mpf(shift)) / slope
+        x = 1 / w - 3
+        with mp.workdps(80):
+            return mp.exp(x * x) * mp.erfc(x) / w
+
+    low, high = (mpf(shift) + mpf(slope) / (mpf(x) + 3) for x in (start, end))
+    return Fit(f, low, high, range(count), lambda t: 1 / f(t), dtype, points=14)
+
+
+def log2_ratio(z: Any) -> Any:
+    """log2((1 + s)/(1 - s))/s with z = s^2."""
+    with mp.workdps(140):
+        s = mp.sqrt(z)
+        return 2 * mp.atanh(s) / s / mp.log(2)
+
+
+def log2_rest(z: Any) -> Any:
+    with mp.workdps(140):
+        return (log2_ratio(z) - 2 / mp.log(2) * (1 + z / 3)) / z**2
+
+
 def log_double(z: Any) -> Any:
     """ln(1 + f) = 2 s + s R(s^2) with s = f/(2 + f): R(z)/z."""
     s = mp.sqrt(z)
@@ -150,12 +221,30 @@ def log_double(z: Any) -> Any:
 
 FITS: dict[str, dict[str, Fit]] = {
     "EXP": exponential(1, (5, 10), mp.exp),
-    "TANH": {
-        element: Fit(
-            lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z,
-            mpf("1e-20"), (HALF_LN2 / 2) ** 2, range(n), lambda z: z, dtype,
-        )
+    "EXPM1": exponential(1, (6, 11), mp.expm1),
+    "EXP2": {element: exp2(n, dtype) for n, (element, dtype) in zip((6, 11), TARGETS.items())},
+    "TANH": odd(mp.tanh, HALF_LN2 / 2, (3, 6)),
+    "SINH": odd(mp.sinh, 1, (4, 8)),
+    "ATAN": odd(mp.atan, 1, (9, 20)),
+    "ASIN": odd(mp.asin, mpf(1) / 2, (5, 12)),
+    "SIN": odd(mp.sin, QUARTER_PI, (3, 6)),
+    "COS": {
+        element: Fit(cos_rest, TINY, QUARTER_PI**2, range(n), lambda z: z**2 / mp.cos(mp.sqrt(z)), dtype)
         for n, (element, dtype) in zip((3, 6), TARGETS.items())
+    },
+    "ERF": {
+        element: Fit(lambda z: erf_ratio(z) - 1, TINY, mpf(edge) ** 2, range(n), lambda z: 1 / erf_ratio(z), dtype)
+        for n, edge, (element, dtype) in zip((6, 12), (0.875, 1), TARGETS.items())
+    },
+    "LOG_ERFC": {"float": log_erfc(0.875, 4, 7, np.float32), "double": log_erfc(1, 6, 19, np.float64)},
+    "ERFC": {"double": erfc_tail(1, 27.5, -9.25, 1.3125, 22, np.float64)},
+    "LOG2_SHORT": {"double": Fit(log2_ratio, TINY, LOG_Z, range(5), lambda z: 1 / log2_ratio(z), np.float64)},
+    "LOG2_LONG": {"double": Fit(log2_rest, TINY, LOG_Z, range(7), lambda z: z**2 / log2_ratio(z), np.float64)},
+    "EXP2_SHORT": {"double": exp2(6, np.float64)},
+    "CBRT": {
+        "double": Fit(
+            lambda d: (1 + d) ** (mpf(-1) / 3), mpf("-0.097"), mpf("0.097"), range(5), lambda d: mpf(1), np.float64
+        )
     },
     "LOG": {
         "float": Fit(
@@ -163,7 +252,7 @@ FITS: dict[str, dict[str, Fit]] = {
             LOG_LOW, LOG_HIGH, range(8), lambda x: x**3 / mp.log1p(x), np.float32,
         ),
         "double": Fit(
-            log_double, mpf("1e-30"), (LOG_HIGH / (2 + LOG_HIGH)) ** 2, range(7), lambda z: z, np.float64
+            log_double, TINY, LOG_Z, range(7), lambda z: z, np.float64
         ),
     },
 }  # fmt: skip

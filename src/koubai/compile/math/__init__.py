@@ -4,9 +4,10 @@
 use. Each record says how large the error may be; docs/vector_math.md shows it beside what was measured.
 """
 
-from koubai.compile.math import exponential, logarithm
+from koubai.compile.math import error, exponential, hyperbolic, inverse, logarithm, power, sigmoid, trigonometric
 from koubai.compile.math.record import VectorFunction
 
 __all__ = ["VectorFunction", "functions"]
 
-functions: dict[str, VectorFunction] = {record.name: record for record in (*exponential.RECORDS, *logarithm.RECORDS)}
+MODULES = (exponential, logarithm, sigmoid, hyperbolic, trigonometric, inverse, error, power)
+functions: dict[str, VectorFunction] = {record.name: record for module in MODULES for record in module.RECORDS}

@@ -20,7 +20,7 @@ LN2 = {
 EXP_RANGE = {"float": (-104.0, 89.0, -86.0), "double": (-746.0, 710.0, -707.0)}
 
 
-def _reduce(k: Kit, x: Value, bias: int, steps: float = LOG2_E) -> tuple[Value, Value]:
+def reduce(k: Kit, x: Value, bias: int, steps: float = LOG2_E) -> tuple[Value, Value]:
     """n + bias in the lowest bits of a number, and r = x - n/steps."""
     f = k.f
     rounder = k.rounder + bias
@@ -31,7 +31,7 @@ def _reduce(k: Kit, x: Value, bias: int, steps: float = LOG2_E) -> tuple[Value, 
     return rounded, f.muladd(n, k.c(-low), r)
 
 
-def _exp_of_rest(k: Kit, r: Value, scale: float) -> Value:
+def exp_of_rest(k: Kit, r: Value, scale: float) -> Value:
     """scale (1 + r + r^2 q(r))."""
     f = k.f
     one, tail = k.c(scale), [scale * c for c in coefficients.EXP[k.element]]
@@ -41,60 +41,55 @@ def _exp_of_rest(k: Kit, r: Value, scale: float) -> Value:
     return f.add(f.add(f.mul(f.mul(r, r), k.polynomial(r, tail)), f.mul(r, one)), one)
 
 
-def exp(f: Function, x: Value) -> Value:
-    """2^n e^r as 2 e^r times 2^(n-1), since 2^n may overflow alone, and in two steps where it may be subnormal."""
-    k = Kit(f, x.type)
-    low, high, normal = EXP_RANGE[k.element]
-    x = k.at_most(k.at_least(x, low), high)
-    rounded, r = _reduce(k, x, k.format.bias - 1)
-    y = _exp_of_rest(k, r, 2.0)
+def scaled(k: Kit, x: Value, y: Value, rounded: Value, normal: float) -> Value:
+    """2^n y/2, which may be subnormal where x is below `normal`: then in two steps."""
+    f = k.f
     step = k.format.bits * 2
     tiny = f.compare("olt", x, k.c(normal))
     y = f.mul(y, k.power_of_two(rounded, f.select(tiny, k.i(step), k.i(0))))
     return f.select(tiny, f.mul(y, k.c(2.0**-step)), y)
 
 
-def expit(f: Function, x: Value) -> Value:
-    """e^r/(e^r + 2^-n), both scaled by 2^-c so that 2^-n does not overflow where the result is subnormal.
-
-    The further factor does not change the quotient; it puts the roundings of both where they cost least.
-    """
+def exp(f: Function, x: Value) -> Value:
+    """2^n e^r as 2 e^r times 2^(n-1), since 2^n alone may overflow."""
     k = Kit(f, x.type)
-    low, _, _ = EXP_RANGE[k.element]
-    scale = k.format.bits
-    # 1 - 1/(1 + e^x) has long rounded to 1 at the upper bound.
-    x = k.at_most(k.at_least(x, low), 0.75 * (k.format.fraction + 1))
-    rounded, r = _reduce(k, x, k.format.bias - scale, -LOG2_E)
-    factor = 1.46875
-    y = _exp_of_rest(k, r, factor * 2.0**-scale)
-    return f.div(y, f.muladd(k.power_of_two(rounded), k.c(factor), y))
+    low, high, normal = EXP_RANGE[k.element]
+    x = k.at_most(k.at_least(x, low), high)
+    rounded, r = reduce(k, x, k.format.bias - 1)
+    return scaled(k, x, exp_of_rest(k, r, 2.0), rounded, normal)
 
 
-def tanh(f: Function, x: Value) -> Value:
-    """With t = tanh r, s = 2^n and |x| = n ln(2)/2 + r: ((s + 1) t + s - 1)/((s - 1) t + s + 1).
-
-    For small x the denominator is 2 exactly and the error is that of t. For larger x it is computed as
-    the numerator plus 2 (1 - t), so that the numerator's rounding nearly leaves the quotient. All is scaled by
-    a factor that puts the roundings where they cost least.
-    """
+def exp2(f: Function, x: Value) -> Value:
     k = Kit(f, x.type)
-    # 1 - tanh x is below a quarter of a unit in the last place there.
-    size = k.at_most(k.abs(x), 0.375 * (k.format.fraction + 2))
-    rounded, r = _reduce(k, size, k.format.bias, 2.0 * LOG2_E)
-    square = f.mul(r, r)
-    t = f.muladd(f.mul(r, square), k.polynomial(square, coefficients.TANH[k.element]), r)
-    factor = k.c(1.25)
-    s = k.power_of_two(rounded)
-    plus = f.muladd(s, factor, factor)
-    minus = f.muladd(s, factor, k.c(-1.25))
-    above = f.muladd(plus, t, minus)
-    far = f.add(above, f.muladd(t, k.c(-2.5), k.c(2.5)))
-    below = f.select(f.compare("olt", size, k.c(0.5)), f.muladd(minus, t, plus), far)
-    return k.copysign(f.div(above, below), x)
+    bias = k.format.bias
+    x = k.at_most(k.at_least(x, -(bias + k.format.fraction + 2)), bias + 1.25)
+    rounder = k.c(k.rounder + bias - 1)
+    rounded = f.add(x, rounder)
+    r = f.sub(x, f.sub(rounded, rounder))
+    y = k.polynomial(r, [2.0, *(2.0 * c for c in coefficients.EXP2[k.element])])
+    return scaled(k, x, y, rounded, 2 - bias)
+
+
+def expm1(f: Function, x: Value) -> Value:
+    """2^n r + (2^n - 1), nearly exact, plus 2^n (e^r - 1 - r); all halved, since 2^n alone may overflow."""
+    k = Kit(f, x.type)
+    _, high, _ = EXP_RANGE[k.element]
+    inside = k.at_most(k.at_least(x, -0.75 * (k.format.fraction + 2)), high)
+    rounder = k.c(k.rounder + k.format.bias - 1)
+    rounded = f.muladd(inside, k.c(LOG2_E), rounder)
+    n = f.sub(rounded, rounder)
+    ln2, low = LN2[k.element]
+    start = f.muladd(n, k.c(-ln2), inside)
+    r = f.muladd(n, k.c(-low), start)
+    tail = f.muladd(n, k.c(-low), f.mul(f.mul(r, r), k.polynomial(r, coefficients.EXPM1[k.element])))
+    half = k.power_of_two(rounded)
+    y = f.muladd(half, tail, f.muladd(half, start, f.sub(half, k.c(0.5))))
+    # Where x is its own value halving it may lose a bit, and the sign of zero is lost.
+    return f.select(f.compare("olt", k.abs(x), k.c(2.0 ** -(k.format.fraction + 2))), x, f.add(y, y))
 
 
 RECORDS = (
     VectorFunction("exp", exp, 1.0, 1.0, "Cody and Waite's reduction by ln 2; best polynomial"),
-    VectorFunction("expit", expit, 2.0, 2.0, "as exp, in one quotient"),
-    VectorFunction("tanh", tanh, 2.0, 2.2, "reduction by ln(2)/2; best odd polynomial; addition theorem"),
+    VectorFunction("exp2", exp2, 1.125, 1.125, "the integer part goes to the exponent; best polynomial"),
+    VectorFunction("expm1", expm1, 1.25, 1.125, "as exp, with the reduction's error kept"),
 )
