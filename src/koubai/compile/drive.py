@@ -17,35 +17,21 @@ from typing import Any
 
 import numpy as np
 
-from koubai.compile.llvm import Function, Module, Value
+from koubai.compile.llvm import Function, Module, Value, host
 from koubai.compile.llvm.engine import Code
 from koubai.compile.program import Frame
+from koubai.compile.shuffle import scratch_bytes, write_shuffle
 from koubai.compile.team import team
 
-__all__ = ["CALLBACK_FAILED", "DONE", "NOT_FINITE", "Course", "Epochs", "Stretch"]
+__all__ = ["CALLBACK_FAILED", "DONE", "NOT_FINITE", "Course", "Epochs", "Shuffle", "Stretch"]
 
 DONE, CALLBACK_FAILED, NOT_FINITE = 0, 1, 2
 
 # What the native loop is handed: 64-bit words, by number.
 (
-    STRETCHES,
-    COUNT,
-    STEPS,
-    EPOCHS,
-    TOTAL,
-    SUMS,
-    BEST,
-    BEST_EPOCH,
-    STATE,
-    KEPT,
-    BYTES,
-    SEEN,
-    LAST_LOSS,
-    WANTED,
-    LAUNCH,
-    SHARED,
-    THREADS,
-) = range(17)
+    STRETCHES, COUNT, STEPS, EPOCHS, TOTAL, SUMS, BEST, BEST_EPOCH, STATE, KEPT, BYTES, SEEN, LAST_LOSS, WANTED,
+    LAUNCH, SHARED, THREADS, ORDER, LENGTH, KEYS, SCRATCH, WORDS,
+) = range(22)  # fmt: skip
 # And of each stretch:
 PROGRAM, TABLE, ARENA, CALLBACK, TIMES, EXAMPLES, MOVES, NUMBER_OF_MOVES, LOSS, WIDE, PARALLEL = range(11)
 FIELDS = 11
@@ -61,9 +47,8 @@ class Stretch:
     times : int
     examples : int
         In each run; the loss counts as often.
-    moves : sequence of (slot, address, step, leap)
-        Buffers that move on: at the n-th run of the m-th epoch (both from 0) the slot points to
-        address + n * step + m * leap.
+    moves : sequence of (slot, address, step)
+        Buffers that move on: at the n-th run (from 0) the slot points to address + n * step.
     loss : array
         The scalar to which the program writes its loss.
     """
@@ -71,8 +56,24 @@ class Stretch:
     frame: Frame
     times: int
     examples: int
-    moves: Sequence[tuple[int, int, int, int]]
+    moves: Sequence[tuple[int, int, int]]
     loss: Any
+
+
+@dataclass(slots=True)
+class Shuffle:
+    """A new order of the rows for every epoch.
+
+    Attributes
+    ----------
+    order : array of int64
+        Overwritten at the beginning of every epoch.
+    keys : array of int64, (epochs, 2)
+        The key of each epoch's random numbers.
+    """
+
+    order: Any
+    keys: Any
 
 
 @dataclass(slots=True)
@@ -89,6 +90,8 @@ class Epochs:
         For each epoch, the sum of the examples' losses.
     best : float
         The least sum so far.
+    shuffle : Shuffle or None
+        How each epoch's order is drawn at its beginning.
     best_epoch : int
         At the end of which epoch of this course it was reached; -1 if in none.
     done : int
@@ -99,6 +102,7 @@ class Epochs:
     kept: Any
     sums: Any
     best: float
+    shuffle: Shuffle | None = None
     best_epoch: int = -1
     done: int = 0
 
@@ -130,7 +134,7 @@ class Course:
         self._stretches, self._epochs = stretches, epochs
         self._held: list[Any] = []
         self._table = np.zeros((len(stretches), FIELDS), np.int64)
-        self._words = np.zeros(17, np.int64)
+        self._words = np.zeros(WORDS, np.int64)
         self._reals = self._words.view(np.float64)
         self._words[STRETCHES], self._words[COUNT] = self._table.ctypes.data, len(stretches)
         self._reals[TOTAL], self._words[SEEN] = total, seen
@@ -141,6 +145,12 @@ class Course:
             self._reals[BEST] = epochs.best
             self._words[STATE], self._words[KEPT] = epochs.state.ctypes.data, epochs.kept.ctypes.data
             self._words[BYTES] = epochs.state.nbytes
+            if epochs.shuffle is not None:
+                order, keys = epochs.shuffle.order, epochs.shuffle.keys
+                scratch = np.empty(scratch_bytes(len(order)), np.uint8)
+                self._held += [order, keys, scratch]
+                addresses = order.ctypes.data, len(order), keys.ctypes.data, scratch.ctypes.data
+                self._words[[ORDER, LENGTH, KEYS, SCRATCH]] = addresses
 
     def run(self) -> int:
         """Run it; returns `DONE`, `NOT_FINITE` after the first loss that is not finite, or `CALLBACK_FAILED`."""
@@ -155,7 +165,7 @@ class Course:
                 if s.frame not in entries:
                     s.frame.reserve(several.threads if several else 1)
                     entries[s.frame] = stack.enter_context(s.frame.callback())
-                moves = np.array(s.moves, np.int64).reshape(-1, 4)
+                moves = np.array(s.moves, np.int64).reshape(-1, 3)
                 self._held.append(moves)
                 entry = entries[s.frame]
                 row[:] = (
@@ -199,7 +209,8 @@ def _native() -> Any:
 
 
 def _written() -> Module:
-    module = Module()
+    module = Module(host().triple)
+    shuffle = write_shuffle(module)
     f = module.function("drive", [("ptr", "words")], result="i64")
     (words,) = f.arguments
 
@@ -207,10 +218,14 @@ def _written() -> Module:
         return _field(f, base, number, kind)
 
     with f.loop(0, field(words, WANTED)) as epoch:
+        with f.when(f.compare("ne", field(words, ORDER), f.integer(0))):
+            key = f.offset(field(words, KEYS, "ptr"), f.mul(epoch, f.integer(2)), "i64")
+            given = field(words, LENGTH), field(key, 0), field(key, 1), field(words, SCRATCH, "ptr")
+            f.call(shuffle, "void", field(words, ORDER, "ptr"), *given)
         with f.loop(0, field(words, COUNT)) as number:
             stretch = f.offset(field(words, STRETCHES, "ptr"), f.mul(number, f.integer(FIELDS)), "i64")
             with f.loop(0, field(stretch, TIMES)) as turn:
-                _one_run(f, words, stretch, turn, epoch)
+                _one_run(f, words, stretch, turn)
         with f.when(f.compare("ne", field(words, SUMS), f.integer(0))):
             _end_of_epoch(f, words)
     f.ret(f.integer(DONE))
@@ -230,12 +245,12 @@ def _put(f: Function, words: Value, number: int, value: Value) -> None:
     f.store(value, f.offset(words, number, "i64"))
 
 
-def _one_run(f: Function, words: Value, stretch: Value, turn: Value, epoch: Value) -> None:
+def _one_run(f: Function, words: Value, stretch: Value, turn: Value) -> None:
     table, loss = _field(f, stretch, TABLE, "ptr"), _field(f, stretch, LOSS, "ptr")
     with f.loop(0, _field(f, stretch, NUMBER_OF_MOVES)) as m:
-        move = f.offset(_field(f, stretch, MOVES, "ptr"), f.mul(m, f.integer(4)), "i64")
-        walked = f.add(f.mul(turn, _field(f, move, 2)), f.mul(epoch, _field(f, move, 3)))
-        f.store(f.add(_field(f, move, 1), walked), f.offset(table, _field(f, move, 0), "ptr"))
+        move = f.offset(_field(f, stretch, MOVES, "ptr"), f.mul(m, f.integer(3)), "i64")
+        at = f.add(_field(f, move, 1), f.mul(turn, _field(f, move, 2)))
+        f.store(at, f.offset(table, _field(f, move, 0), "ptr"))
     program, arena, callback = (_field(f, stretch, k, "ptr") for k in (PROGRAM, ARENA, CALLBACK))
     several = f.binary("mul", _field(f, stretch, PARALLEL), _field(f, words, THREADS))
     together = f.compare("ne", several, f.integer(0))

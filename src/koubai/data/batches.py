@@ -28,8 +28,13 @@ def permutation(n: int, *key: int) -> np.ndarray[Any, Any]:
     >>> sorted(permutation(5, 0).tolist())
     [0, 1, 2, 3, 4]
     """
+    return random.permutation(order_key(*key), n)
+
+
+def order_key(*key: int) -> random.Key:
+    """The key of the random numbers behind `permutation`."""
     seed, *labels = key or (0,)
-    return random.permutation(random.key_of(seed, "order", *labels), n)
+    return random.key_of(seed, "order", *labels)
 
 
 def split(*data: Any, fraction: float = 0.2, seed: int = 0, stratify: Any = None) -> tuple[Any, Any]:

@@ -10,7 +10,7 @@ from warnings import warn
 
 import numpy as np
 
-from koubai.data import permutation
+from koubai.data.batches import order_key, permutation
 from koubai.errors import TrainingError, UsageError
 from koubai.nn import Module
 from koubai.train.callbacks import Callback, EarlyStopping
@@ -136,12 +136,10 @@ class Training:
                 warn(f"fit: the steps are interpreted, since they could not be compiled: {error}", stacklevel=4)
         return InterpretedSteps(self._step)
 
-    def _order(self, epoch: int) -> Any:
-        """The rows in the order of an epoch. A single batch holds all of them in any order."""
-        n = len(self._step.x)
-        if not self._plan.shuffle or (len(self._updates) == len(self._updates[0]) == 1 and self._updates[0][0][1] == n):
-            return np.arange(n)
-        return permutation(n, self._plan.seed, epoch)
+    @property
+    def _shuffled(self) -> bool:
+        """A single batch holds all rows in any order."""
+        return self._plan.shuffle and not (len(self._updates) == 1 and self._updates[0] == [(0, len(self._step.x))])
 
     def _nobody_asks(self) -> bool:
         """Whether nothing happens in Python at the end of an epoch, or in it."""
@@ -154,11 +152,14 @@ class Training:
         """Whole epochs in one native call, as many as fit between two looks at the clock."""
         count = min(self._epochs_a_call, self.epochs - self.epoch)
         seen = self._updates[-1][-1][1]
-        orders = np.stack([self._order(self.epoch + 1 + k) for k in range(count)])
+        keys = None
+        if self._shuffled:
+            numbers = range(self.epoch + 1, self.epoch + count + 1)
+            keys = np.array([order_key(self._plan.seed, epoch) for epoch in numbers], np.int64)
         best = np.inf if self._best is None else self._best.value * seen
         began = perf_counter()
         try:
-            epochs = self._steps.run_epochs(self._updates, orders, best)
+            epochs = self._steps.run_epochs(self._updates, np.arange(len(self._step.x)), keys, count, best)
         except Failed as failed:
             self._note(failed.epochs, seen)
             self.epoch += 1
@@ -179,7 +180,7 @@ class Training:
 
     def _one_epoch(self) -> None:
         plan, n = self._plan, len(self._step.x)
-        order = self._order(self.epoch)
+        order = permutation(n, plan.seed, self.epoch) if self._shuffled else np.arange(n)
         outputs = np.zeros((n, *self._shape), self.model.dtype) if plan.metrics else None
         self._work = Pass(order, self._updates, outputs, (self._work.done[0], 0.0, 0, 0))
         self.logs, self.steps_done = {}, 0

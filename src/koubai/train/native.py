@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from koubai.compile import Program
-from koubai.compile.drive import NOT_FINITE, Course, Epochs, Stretch
+from koubai.compile.drive import NOT_FINITE, Course, Epochs, Shuffle, Stretch
 from koubai.compile.program import Frame
 from koubai.diff import reverse_mode
 from koubai.errors import TrainingError
 from koubai.graph import Node
 from koubai.nn import stateful_call
+from koubai.ops.random import permutation
 from koubai.ops.structure import bind
 from koubai.tensor.trace import Trace
 from koubai.tensor.trees import flatten
@@ -243,30 +244,44 @@ class NativeSteps:
             Course(self._stretches(work, first, done)).run()
             raise TrainingError(f"step {done + 1}: the loss became {course.loss}")
 
-    def run_epochs(self, updates: Sequence[Any], orders: Any, best: float) -> Epochs:
-        """Take all steps of an epoch for each row of `orders`; `best` is the least sum of losses so far.
+    def run_epochs(self, updates: Sequence[Any], order: Any, keys: Any, count: int, best: float) -> Epochs:
+        """Take all steps of so many epochs.
+
+        Parameters
+        ----------
+        order : array
+            The rows; shuffled at the beginning of every epoch if there are `keys`.
+        keys : array (count, 2) or None
+        best : float
+            The least sum of losses so far.
 
         Raises
         ------
         TrainingError
             When a loss is not finite; the state is that before the step.
         """
-        work = Pass(orders[0], updates, None, (None, 0.0, 0, 0))
-        leap = orders.strides[0] if len(orders) > 1 else 0
-        stretches = self._stretches(work, 0, len(updates), leap)
-        epochs = Epochs(self.block.bytes, self.kept.bytes, np.empty(len(orders)), best)
+        work = Pass(order, updates, None, (None, 0.0, 0, 0))
+        stretches = self._stretches(work, 0, len(updates))
+
+        def course(epochs: int) -> tuple[Course, Epochs]:
+            shuffle = None if keys is None else Shuffle(order, keys)
+            made = Epochs(self.block.bytes, self.kept.bytes, np.empty(epochs), best, shuffle)
+            return Course(stretches, epochs=made), made
+
         before = self.block.bytes.copy()
-        course = Course(stretches, epochs=epochs)
-        if course.run() == NOT_FINITE:
+        whole, epochs = course(count)
+        if whole.run() == NOT_FINITE:
             self.block.bytes[:] = before
-            again = Epochs(self.block.bytes, self.kept.bytes, np.empty(epochs.done), best)
-            Course(stretches, epochs=again).run()
-            done = course.steps - epochs.done * len(updates)
-            Course(self._stretches(Pass(orders[epochs.done], updates, None, work.done), 0, done)).run()
-            raise Failed(epochs, f"step {done + 1}: the loss became {course.loss}")
+            if epochs.done:
+                course(epochs.done)[0].run()
+            done = whole.steps - epochs.done * len(updates)
+            if keys is not None:
+                order[:] = permutation(tuple(keys[epochs.done].tolist()), len(order))
+            Course(self._stretches(work, 0, done)).run()
+            raise Failed(epochs, f"step {done + 1}: the loss became {whole.loss}")
         return epochs
 
-    def _stretches(self, work: Pass, begin: int, last: int, leap: int = 0) -> list[Stretch]:
+    def _stretches(self, work: Pass, begin: int, last: int) -> list[Stretch]:
         """Updates of the same sizes in a row as one stretch."""
         updates, order = work.updates[begin:last], work.order
         found: list[Stretch] = []
@@ -281,12 +296,12 @@ class NativeSteps:
             first, stop = updates[k][0][0], updates[k][-1][1]
             size = order.itemsize
             moves = [
-                (buffer.slot, order.ctypes.data + start * size, (stop - first) * size, leap)
+                (buffer.slot, order.ctypes.data + start * size, (stop - first) * size)
                 for (start, _), buffer in zip(updates[k], kind.rows)
             ]
             for (start, _), buffer in zip(updates[k], kind.outputs):
                 row = work.outputs[0].nbytes
-                moves.append((buffer.slot, work.outputs.ctypes.data + start * row, (stop - first) * row, 0))
+                moves.append((buffer.slot, work.outputs.ctypes.data + start * row, (stop - first) * row))
             found.append(Stretch(kind.frame, same - k, stop - first, moves, kind.loss))
             k = same
         return found
