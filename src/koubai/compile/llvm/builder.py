@@ -16,6 +16,7 @@ FLOATS = ("float", "double")
 BITS = {"float": 32, "double": 64}
 # Addresses are full of constants; folded here they need no line.
 FOLDED: dict[str, Callable[[int, int], int]] = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
+NEUTRAL = {"add": "0", "sub": "0", "mul": "1"}
 
 
 class Value:
@@ -327,8 +328,11 @@ class Function:
 
     def binary(self, instruction: str, x: Value, z: Value) -> Value:
         """Any instruction of two operands of one type with a result of that type: ``"fadd"``, ``"shl"``, ..."""
-        if instruction in FOLDED and x.text.lstrip("-").isdigit() and z.text.lstrip("-").isdigit():
-            return self.integer(FOLDED[instruction](int(x.text), int(z.text)), x.type)
+        if instruction in FOLDED and z.text.lstrip("-").isdigit():
+            if x.text.lstrip("-").isdigit():
+                return self.integer(FOLDED[instruction](int(x.text), int(z.text)), x.type)
+            if z.text == NEUTRAL[instruction]:
+                return x
         return self._op(f"{instruction} {x.type} {x.text}, {z.text}", x.type)
 
     def add(self, x: Value, z: Value) -> Value:
@@ -427,9 +431,9 @@ class Function:
     def offset(self, pointer: Value, index: Value | int, element: str) -> Value:
         """The address of an element, counted in elements."""
         if isinstance(index, int):
-            if index == 0:
-                return pointer
             index = self.integer(index)
+        if index.text == "0":
+            return pointer
         return self._op(f"getelementptr inbounds {element}, ptr {pointer.text}, i64 {index.text}", "ptr")
 
     def load(self, pointer: Value, type: str, align: int | None = None) -> Value:

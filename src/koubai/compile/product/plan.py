@@ -84,4 +84,4 @@ def _cycles(p: Problem, vectors: int, r: int, v: int) -> float:
                 issued = rows * width + width + 3 + (rows if width > 1 else 0)
                 turn = max(rows * width / 2, (rows + width) / 1.9, issued / 6, 4) + 0.12 * rows + 0.35 * width
                 total += row_panels * panels * (p.depth * turn + rows * width + 20)
-    return total * (1 + 0.01 * kinds) + 250 * kinds
+    return total * (1 + 0.01 * kinds) + kinds * min(1500, 0.05 * total)

@@ -112,29 +112,32 @@ class Tile:
         return f.offset(a, terms * self.a_depth, element), f.offset(b, terms * self.b_depth, element)
 
     def _step(self, f: Function, a: Value, b: Value, sums: list[Value]) -> list[Value]:
-        """One term of each sum, in the order that needs the fewest registers."""
-        p, parts = self.p, self.parts
-        made = list(sums)
+        """One term of each sum; the factors of the longer side of the tile need a register only while they are used."""
+        p, rows, parts = self.p, range(self.rows), self.parts
 
-        def left(i: int) -> Value:
-            return f.load(f.offset(a, i * self.a_row, p.element), p.element)
+        def left(i: int) -> dict[int, Value]:
+            scalar = f.load(f.offset(a, i * self.a_row, p.element), p.element)
+            return {lanes: f.splat(scalar, lanes) for lanes in {part.lanes: 0 for part in parts}}
 
         def right(part: Part) -> Value:
             place = f.offset(b, part.start, p.element)
             return f.load(place, part.type(p.element)) if self.padded else p.load(f, place, part)
 
+        def term(i: int, j: int) -> None:
+            factor = lefts[i][parts[j].lanes]
+            made[i * len(parts) + j] = f.muladd(factor, rights[j], sums[i * len(parts) + j])
+
+        made, lefts, rights = list(sums), {}, {}
         if self.rows >= len(parts):
-            vectors = [right(part) for part in parts]
-            for i in range(self.rows):
-                scalar = left(i)
-                for j, part in enumerate(parts):
-                    at = i * len(parts) + j
-                    made[at] = f.muladd(f.splat(scalar, part.lanes), vectors[j], sums[at])
-            return made
-        scalars = [left(i) for i in range(self.rows)]
-        for j, part in enumerate(parts):
-            here = right(part)
-            for i in range(self.rows):
-                at = i * len(parts) + j
-                made[at] = f.muladd(f.splat(scalars[i], part.lanes), here, sums[at])
+            rights = dict(enumerate(map(right, parts)))
+            for i in rows:
+                lefts[i] = left(i)
+                for j in range(len(parts)):
+                    term(i, j)
+        else:
+            lefts = {i: left(i) for i in rows}
+            for j, part in enumerate(parts):
+                rights[j] = right(part)
+                for i in rows:
+                    term(i, j)
         return made
