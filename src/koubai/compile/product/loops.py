@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import NamedTuple
-
-from koubai.compile.llvm.builder import Function, Module, Value, vector
+from koubai.compile.llvm.builder import Module, Value, vector
 from koubai.compile.product.pack import Copy
 from koubai.compile.product.plan import Plan, plan_of
-from koubai.compile.product.problem import Phase, Problem, Product, padded, parts_of
+from koubai.compile.product.problem import Panel, Phase, Problem, Product, Span, padded, panels, panels_of, parts_of
 from koubai.compile.product.tile import Tile
 
 __all__ = ["write_loops"]
-
-Span = tuple[Value, Value]
-
-
-class Panel(NamedTuple):
-    """The panels along one axis of C from number `first` to `stop` (excluded), each of `size` rows or columns."""
-
-    first: int
-    stop: int
-    size: int
-
-
-def panels_of(total: int, size: int) -> list[Panel]:
-    """The full panels and the narrower last one."""
-    whole = total // size
-    kinds = [Panel(0, whole, size)] if whole else []
-    if total % size:
-        kinds.append(Panel(whole, whole + 1, total % size))
-    return kinds
 
 
 def write_loops(p: Problem) -> Product:
@@ -88,7 +65,7 @@ class Loops:
     def _depth_block(self, start: Value, depth: Value, rows: Span, columns: Span) -> None:
         plan, f = self.plan, self.f
         for kind in self.column_kinds:
-            with _panels(f, columns, kind) as panel:
+            with panels(f, columns, kind) as panel:
                 b = self._b_place(panel, start)
                 if plan.pack_b:
                     b = self._packed_b(kind, b, depth)
@@ -108,7 +85,7 @@ class Loops:
         left = f.mul(column, f.integer(plan.columns))
         for kind in self.row_kinds:
             tile = self._tile(kind, column_kind)
-            with _panels(f, rows, kind) as panel:
+            with panels(f, rows, kind) as panel:
                 a = self._a_place(panel, start)
                 top = f.mul(panel, f.integer(plan.rows))
                 corner = f.add(f.mul(top, f.integer(p.c.strides[0])), f.mul(left, f.integer(p.c_column)))
@@ -172,17 +149,3 @@ class Loops:
         p, f = self.p, self.f
         left = f.mul(panel, f.integer(self.plan.columns * p.b.strides[1]))
         return f.offset(f.arguments[1], f.add(left, f.mul(start, f.integer(p.b.strides[0]))), p.element)
-
-
-@contextmanager
-def _panels(f: Function, span: Span, kind: Panel) -> Iterator[Value]:
-    """Go over the panels of a kind within a span; yields the panel's number."""
-    first, last = span
-    if first.text[0] != "%" and kind.stop == kind.first + 1:
-        yield f.integer(kind.first)
-        return
-    if kind.first:
-        first = f.intrinsic("smax", first, f.integer(kind.first))
-    last = f.intrinsic("smin", last, f.integer(kind.stop))
-    with f.loop(first, last) as panel:
-        yield panel

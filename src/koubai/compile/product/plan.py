@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from koubai.compile.product.problem import Problem
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "plan_of", "spare_registers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,18 @@ def plan_of(p: Problem) -> Plan:
     pack_b = strided or (large and p.c.rows >= (128 if _aliased(p, p.b.strides[0]) else 256))
     # Measured: up to an eighth of the second cache for a panel of B, twice that cache for a block of A.
     depth = p.depth
-    if tiles > 2:
+    if tiles > 2 or pack_b:
         depth = _even(p.depth, max(64, p.machine.l2 // 8 // (columns * p.itemsize)))
+    elif p.c.columns > columns and large:
+        # B comes from afar and is read once: then best in nearly the order in which it lies.
+        depth = _even(p.depth, 32)
     block = max(1, 2 * p.machine.l2 // (max(1, depth) * p.itemsize * rows))
     return Plan(rows, columns, depth, block, pack_b, p.c.columns > 2 * p.c.rows)
+
+
+def spare_registers(p: Problem) -> int:
+    """Vector registers that a loop may hold; one or two stay free for what LLVM moves about."""
+    return p.machine.registers * 15 // 16
 
 
 def _aliased(p: Problem, stride: int) -> bool:
@@ -63,13 +71,12 @@ def _even(total: int, limit: int) -> int:
 
 def _tile(p: Problem) -> tuple[int, int]:
     """The (rows, vectors) of the tile with the fewest cycles for the whole product."""
-    registers = p.machine.registers
     limit = -(-p.c.columns // p.lanes)
     fits = [
         (rows, vectors)
-        for vectors in range(1, min(limit, 8) + 1)
+        for vectors in range(1, min(limit, 16) + 1)
         for rows in range(1, min(p.c.rows, 16) + 1)
-        if rows * vectors + min(rows, vectors) + 1 <= registers * 15 // 16
+        if rows * vectors + min(rows, vectors) + 1 <= spare_registers(p)
     ]
     return min(fits, key=lambda tile: _cycles(p, limit, *tile))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,13 +13,17 @@ from koubai.compile.llvm.machine import Machine
 __all__ = [
     "Epilogue",
     "Matrix",
+    "Panel",
     "Part",
     "Phase",
     "Problem",
     "Product",
+    "Span",
     "Strides",
     "lane_axis",
     "padded",
+    "panels",
+    "panels_of",
     "parts_of",
     "problem_of",
 ]
@@ -180,6 +185,40 @@ class Problem:
                 return
             value = made
         self.store(f, value, place, mask)
+
+
+Span = tuple[Value, Value]
+
+
+class Panel(NamedTuple):
+    """The panels along one axis of C from number `first` to `stop` (excluded), each of `size` rows or columns."""
+
+    first: int
+    stop: int
+    size: int
+
+
+def panels_of(total: int, size: int) -> list[Panel]:
+    """The full panels and the narrower last one."""
+    whole = total // size
+    kinds = [Panel(0, whole, size)] if whole else []
+    if total % size:
+        kinds.append(Panel(whole, whole + 1, total % size))
+    return kinds
+
+
+@contextmanager
+def panels(f: Function, span: Span, kind: Panel) -> Iterator[Value]:
+    """Go over the panels of a kind within a span; yields the panel's number."""
+    first, last = span
+    if first.text[0] != "%" and kind.stop == kind.first + 1:
+        yield f.integer(kind.first)
+        return
+    if kind.first:
+        first = f.intrinsic("smax", first, f.integer(kind.first))
+    last = f.intrinsic("smin", last, f.integer(kind.stop))
+    with f.loop(first, last) as panel:
+        yield panel
 
 
 def lane_axis(n: int, m: int, c_strides: Strides) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from koubai.compile.llvm.builder import Module
 from koubai.compile.llvm.machine import Machine
+from koubai.compile.product.dots import dots_suit, write_dots
 from koubai.compile.product.loops import write_loops
 from koubai.compile.product.problem import Epilogue, Product, Strides, problem_of
 
@@ -71,4 +72,4 @@ def write_product(
     element = ELEMENTS[np.dtype(dtype).name]
     strides = (a_strides, b_strides, c_strides)
     problem = problem_of(module, machine, name, (n, k, m), element, strides, epilogue, accumulate, extra)
-    return write_loops(problem)
+    return write_dots(problem) if dots_suit(problem) else write_loops(problem)
