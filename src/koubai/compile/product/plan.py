@@ -43,10 +43,11 @@ def plan_of(p: Problem) -> Plan:
     strided = p.b.strides[1] != 1 and p.b.columns > 1
     large = p.depth * p.b.columns * p.itemsize > p.machine.l1
     pack_b = strided or (large and p.c.rows >= (128 if _aliased(p, p.b.strides[0]) else 256))
-    # Measured: up to an eighth of the second cache for a panel of B, twice that cache for a block of A.
+    # Measured: up to an eighth of the second cache for a panel of B, twice that cache for a block of A, and not more
+    # steps than there are pages at hand if each lies in another.
     depth = p.depth
     if tiles > 2 or pack_b:
-        depth = _even(p.depth, max(64, p.machine.l2 // 8 // (columns * p.itemsize)))
+        depth = _even(p.depth, max(64, min(2048, p.machine.l2 // 8 // columns) // p.itemsize))
     elif p.c.columns > columns and large:
         # B comes from afar and is read once: then best in nearly the order in which it lies.
         depth = _even(p.depth, 32)
