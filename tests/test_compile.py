@@ -163,7 +163,8 @@ def test_simplify(f: Any, ops: list[str]) -> None:
     fewer = simplify(outputs, {x: x for x in inputs})
     kb.verify(fewer)
     assert sorted(node.op.name for node in topological(fewer) if node.op) == sorted(ops)
-    np.testing.assert_array_equal(Program(inputs, fewer)(x)[0], f(x))
+    # Compiled functions may differ from NumPy's in the last digit.
+    np.testing.assert_allclose(Program(inputs, fewer)(x)[0], f(x), rtol=4e-16, atol=0)
 
 
 def test_simplify_shrinks_a_gradient() -> None:
