@@ -106,6 +106,8 @@ def no_collector():
         lambda x: kb.hvp(lambda v: (v**3).sum(), x, np.ones(2)).sum(),
         lambda x: kb.jacobian(lambda v: v * v)(x).sum(),
         lambda x: kb.vjp(lambda v: v * v, x)[1](np.ones(2))[0].sum(),
+        lambda x: kb.scan(lambda c, v: (c * v, c), x.sum(), x)[1].sum(),
+        lambda x: kb.checkpoint(knp.sin)(x).sum(),
     ],
 )
 def test_a_graph_is_freed_when_its_last_handle_goes(compute):

@@ -80,7 +80,7 @@ class TrainingError(KoubaiError, ArithmeticError):
 
 
 class LabelError(DataError, IndexingError):
-    """A target outside the range that the loss takes; the message names the row."""
+    """A target outside the range that the loss takes, or an index outside a table; the message names the place."""
 
 
 class VerifyError(KoubaiError, ValueError):

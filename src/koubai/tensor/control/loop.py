@@ -93,34 +93,49 @@ def _vjp(wanted: Sequence[bool], g: Any, y: Any, *inputs: Any, **params: Any) ->
     body = _fitted(inputs, params)
     # A carry passes the gradient on to the step before, whether what the first one receives is asked for or not.
     asked = [t.differentiable and (w or fixed <= i < ends) for i, (t, w) in enumerate(zip(body.types, wanted))]
-    at = [i for i, a in enumerate(asked) if a]
-    summed, handed = [i for i in at if i < fixed], [i - fixed for i in at if fixed <= i < ends]
     received = [i for i, t in enumerate(body.results) if i >= carries and t.differentiable and g[i] is not None]
+    at = [i for i, a in enumerate(asked) if a]
+    backward, products = _backward(body, fixed, ends, asked, received)
+    starts: list[Any] = []
+    for i in [i for i in at if i < ends]:
+        handed = g[i - fixed] if i >= fixed else None
+        starts.append(None if i in products else zeros(body.types[i]) if handed is None else handed)
+    used = backward.used()[fixed + len(starts) :]
+    history = _history([i for i in range(carries) if used[i]], body, y, inputs, params)
+    rows = [*history, *inputs[ends:], *(g[i] for i in received)]
+    results = _looped(backward, inputs[:fixed], starts, rows, length, not params["reverse"])
+    others = [i for i in at if i not in products]
+    found = dict(zip(others, results))
+    factors = iter(results[len(others) :])
+    found.update((i, _product(next(factors), next(factors))) for i in products)
+    return [found.get(i) if w else None for i, w in enumerate(wanted)]
+
+
+def _backward(
+    body: Body, fixed: int, ends: int, asked: Sequence[bool], received: Sequence[int]
+) -> tuple[Body, list[int]]:
+    """One step of the way back, and for which fixed inputs it hands out the factors of a product.
+
+    Its inputs are the fixed ones; the sums, and what the carries receive; the carries that the step had, the rows,
+    and what the outputs `received`. Its outputs are the new sums, what the carries before and the rows receive, and
+    pairs of factors.
+    """
+    at = [i for i, a in enumerate(asked) if a]
+    summed, handed = [i for i in at if i < fixed], [i for i in at if fixed <= i < ends]
     products: list[int] = []
 
     def step(*xs: Any) -> list[Any]:
-        kept, sums, slopes, here, there = parts(xs, fixed, len(summed), len(handed), len(inputs) - fixed)
-        gs = dict(zip((*handed, *received), (*slopes, *there)))
+        kept, sums, slopes, here, there = parts(xs, fixed, len(summed), len(handed), len(asked) - fixed)
+        gs = dict(zip((*(i - fixed for i in handed), *received), (*slopes, *there)))
         found = pull(body, [*kept, *here], [gs.get(i) for i in range(len(body.results))], asked)
         products[:] = [i for i in summed if _is_product(found[i])]
         factors = [x for i in products for x in (swapped(found[i].inputs[0]), found[i].inputs[1])]
         added = [s + found[i] for s, i in zip(sums, summed) if i not in products]
         return [*added, *(found[i] for i in at if i >= fixed), *factors]
 
-    hands = [body.types[i] for i in at if i < ends]
+    hands = [body.types[i] for i in (*summed, *handed)]
     types = [*body.types[:fixed], *hands, *body.types[fixed:], *(body.results[i] for i in received)]
-    backward = trace(step, types, body.kind)[0]
-    starts = [None if i in products else zeros(body.types[i]) for i in summed]
-    starts += [zeros(body.results[i]) if g[i] is None else g[i] for i in handed]
-    used = backward.used()[fixed + len(hands) :]
-    history = _history([i for i in range(carries) if used[i]], body, y, inputs, params)
-    rows = [*history, *inputs[ends:], *(g[i] for i in received)]
-    results = _looped(backward, inputs[:fixed], starts, rows, length, not params["reverse"])
-    left = [i for i in at if i not in products]
-    found = dict(zip(left, results))
-    factors = results[len(left) :]
-    found.update((i, _product(*factors[2 * k : 2 * k + 2])) for k, i in enumerate(products))
-    return [found.get(i) if w else None for i, w in enumerate(wanted)]
+    return trace(step, types, body.kind)[0], products
 
 
 def _is_product(x: Any) -> bool:

@@ -45,7 +45,7 @@ def scan(
         Takes a carry and a row, returns the next carry and a y; must not branch on their values.
     carry : array, number, or nested container of these
         What the first step gets. A step must return a carry of the same form, shapes and dtypes. A Python number
-        takes the dtype that `f` makes of it.
+        takes the dtype that `f` makes of it, for which `f` runs twice.
     xs : array or nested container of arrays, optional
         With one row a step. None: `f` gets None, and `length` says how many steps there are.
     length : int, optional
@@ -153,8 +153,8 @@ def _length(rows: Sequence[Any], names: Sequence[str], length: Any) -> int:
     (first, count), *others = found.items()
     for name, n in others:
         if n != count:
-            rows_of = "is" if first == "length" else "has as many rows as"
-            raise ShapeError(f"scan: {first} {rows_of} {count}, but {name} has {n} rows")
+            expected = f"length is {count}" if first == "length" else f"{first} has {count} rows"
+            raise ShapeError(f"scan: {expected}, but {name} has {n}")
     if count < 0:
         raise UsageError(f"scan: expected length to be 0 or more, got {count}")
     return count
