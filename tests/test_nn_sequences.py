@@ -149,6 +149,9 @@ def test_recurrent_layers_refuse() -> None:
         nn.GRU(3, 5)(np.ones((2, 4, 4)))
     with pytest.raises(kb.ShapeError, match=r"the state h of shape \(1, 2, 5\), got \(2, 5\)"):
         nn.RNN(3, 5)(X, np.ones((2, 5)))
+    for after in (nn.Linear(5, 1), nn.GRU(5, 1), nn.Sigmoid()):
+        with pytest.raises(kb.ShapeError, match=r"expected one array, got a tuple of 2.*lambda r"):
+            nn.Sequential(nn.RNN(3, 5), after)(X[:1, :1])
     with pytest.raises(kb.UsageError, match=r"a tuple \(h, c\)"):
         nn.LSTM(3, 5)(X, np.ones((1, 2, 5)))
     with pytest.raises(kb.UsageError, match="'tanh' or 'relu', got 2"):

@@ -18,12 +18,22 @@ _FLOAT64 = np.dtype(np.float64)
 
 def floating(name: str, x: Any) -> Any:
     """`x` as an array or tensor of floating-point numbers; integers become float64."""
-    x = arrayed(x)
+    x = _one(name, x)
     if x.dtype.kind in "biu":
         return astype(x, dtype=_FLOAT64)
     if x.dtype.kind != "f":
         raise DTypeError(f"{name}: expected real numbers, got dtype {x.dtype}")
     return x
+
+
+def _one(name: str, x: Any) -> Any:
+    """`x` as an array; several arrays are refused even where they could be joined to one."""
+    if isinstance(x, tuple) and any(getattr(part, "ndim", 0) for part in x):
+        raise ShapeError(
+            f"{name}: expected one array, got a tuple of {len(x)}; choose one of its arrays. (A recurrent layer returns "
+            f"the outputs of all steps and the last state; in a Sequential lambda r: r[0][:, -1] takes the last output.)"
+        )
+    return arrayed(x)
 
 
 def positive(name: str, **sizes: Any) -> tuple[int, ...]:
@@ -52,7 +62,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     >>> linear([1.0, 2.0], [[1.0], [10.0]], [0.5])
     array([21.5])
     """
-    x, weight = arrayed(x), arrayed(weight)
+    x, weight = _one("linear", x), arrayed(weight)
     if weight.ndim != 2:
         raise ShapeError(f"linear: expected a weight of shape (inputs, outputs), got {weight.shape}")
     inputs, outputs = weight.shape
