@@ -30,8 +30,8 @@ def _one(name: str, x: Any) -> Any:
     """`x` as an array; several arrays are refused even where they could be joined to one."""
     if isinstance(x, tuple) and any(getattr(part, "ndim", 0) for part in x):
         raise ShapeError(
-            f"{name}: expected one array, got a tuple of {len(x)}; choose one of its arrays. (A recurrent layer returns "
-            f"the outputs of all steps and the last state; in a Sequential lambda r: r[0][:, -1] takes the last output.)"
+            f"{name}: expected one array, got a tuple of {len(x)}; choose one. (A recurrent layer returns "
+            f"the outputs of all steps and the last state; in a Sequential, lambda r: r[0][:, -1] takes the last.)"
         )
     return arrayed(x)
 
