@@ -25,6 +25,7 @@ from koubai.compile.nest import (
     stride,
     used,
 )
+from koubai.compile.ordered import draw_nests, running_nest
 from koubai.compile.plan import Plan, c_strides, native
 from koubai.graph import Node, Type, type_of
 from koubai.ops import lowering
@@ -151,6 +152,10 @@ class _Builder:
                 self._place(node, how)
             elif isinstance(how, lowering.Product):
                 self._product(node)
+            elif isinstance(how, lowering.Running):
+                self._running(node, how)
+            elif isinstance(how, lowering.Draw):
+                self._draw(node, how)
             else:
                 self._map(node)
         for node, buffer in self.plan.copies:
@@ -243,16 +248,44 @@ class _Builder:
 
     def _place(self, node: Any, how: lowering.Place) -> None:
         out = self.plan.buffers[node]
-        counters, index = _counters(out.type.shape, _order(out))
-        zero = Store(out, place(out, index), Literal(0, out.type.dtype))
+        if not how.covers:
+            counters, index = _counters(out.type.shape, _order(out))
+            below = _Scope(self.plan).value(node.inputs[0], index) if how.onto else Literal(0, out.type.dtype)
+            self._add(Nest(counters, [Store(out, place(out, index), below)], [self._title(node)]), out)
         types = [type_of_input(x) for x in node.inputs]
-        self._add(Nest(counters, [zero], [self._title(node)]), out)
-        for i, x in enumerate(node.inputs[:1] if how.indexed else node.inputs):
-            scope = _Scope(self.plan)
-            counters, index = _counters(types[i].shape, tuple(range(types[i].ndim)))
+        together: dict[tuple[int, ...], tuple[Nest, _Scope, Any]] = {}
+        for i in range(len(types)) if not how.indexed and not how.onto else [int(how.onto)]:
+            shape = types[i].shape
+            if shape not in together:
+                counters, index = _counters(shape, tuple(range(len(shape))))
+                together[shape] = Nest(counters, [], [], ordered=how.indexed), _Scope(self.plan), index
+                self._add(together[shape][0], out)
+            nest, scope, index = together[shape]
             target = how.target(_Reading(scope, node), i, index, types, **node.params)
-            store = Store(out, place(out, target), _cast(scope.value(x, index), out.type.dtype), add=how.indexed)
-            self._add(Nest(counters, [store], [f"{out.name}: input {i}"], ordered=how.indexed), out)
+            value = _cast(scope.value(node.inputs[i], index), out.type.dtype)
+            nest.stores.append(Store(out, place(out, target), value, add=how.indexed and not how.onto))
+            nest.title.append(f"{self._title(node)}: input {i}")
+
+    # Running results and random numbers
+
+    def _running(self, node: Any, how: lowering.Running) -> None:
+        out, axis = self.plan.buffers[node], node.params["axis"]
+        shape = out.type.shape
+        made = [Counter(n) if n != 1 or i == axis else None for i, n in enumerate(shape)]
+        index = tuple(0 if c is None else affine(c) for c in made)
+        scope = _Scope(self.plan)
+        values = [scope.value(x, broadcast(index, shape, type_of_input(x).shape)) for x in node.inputs]
+        others = [c for i, c in enumerate(made) if c is not None and i != axis]
+        nest = running_nest(how, out, others, made[axis], index, values)
+        nest.counters = _by_stride(others, nest.stores[0].value, nest.stores[0].at)
+        nest.title.append(self._title(node))
+        self._add(nest, out)
+
+    def _draw(self, node: Any, how: lowering.Draw) -> None:
+        out = self.plan.buffers[node]
+        for nest in draw_nests(how, out, _Scope(self.plan).value(node.inputs[1], ()), node.params):
+            nest.title.append(self._title(node))
+            self._add(nest, out)
 
     # Products
 
@@ -302,9 +335,9 @@ class _Builder:
             counters, index = _counters(node.shape, tuple(range(node.ndim)))
             found = how.source(_Reading(scope, node), index, *map(type_of_input, node.inputs), **node.params)
         elif how.indexed:
-            types = [type_of_input(x) for x in node.inputs]
-            counters, index = _counters(types[0].shape, tuple(range(types[0].ndim)))
-            found = how.target(_Reading(scope, node), 0, index, types, **node.params)
+            types, i = [type_of_input(x) for x in node.inputs], int(how.onto)
+            counters, index = _counters(types[i].shape, tuple(range(types[i].ndim)))
+            found = how.target(_Reading(scope, node), i, index, types, **node.params)
         else:
             return
         for at in found:

@@ -20,9 +20,11 @@ __all__ = [
     "Buffer",
     "Call",
     "Check",
+    "Last",
     "Literal",
     "Load",
     "Nest",
+    "Position",
     "Product",
     "Store",
     "buffers_read",
@@ -86,6 +88,24 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Position:
+    """An index as a number."""
+
+    at: Index
+    counters: frozenset[Counter]
+    dtype: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Last:
+    """What a nest carried over from the turn before; `start` in the first."""
+
+    start: Any
+    counters: frozenset[Counter]
+    dtype: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Store:
     """An expression's value goes to an element of a buffer."""
 
@@ -99,7 +119,8 @@ class Store:
 class Nest:
     """Loops over `counters`, outermost first; the stores happen in each turn.
 
-    With a `fold`, each turn runs over `inner` too, and the (one) store takes what has been folded.
+    With a `fold`, each turn runs over `inner` too, and the (one) store takes what has been folded. With
+    `carried`, pairs of a `Last` and the expression that is the next one, the stores happen in each turn of `inner`.
     `ordered` nests may write to one place several times: neither vectors nor threads.
     """
 
@@ -109,6 +130,7 @@ class Nest:
     fold: Fold | None = None
     inner: list[Counter] = field(default_factory=list)
     ordered: bool = False
+    carried: list[tuple[Last, Any]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)

@@ -20,7 +20,7 @@ import numpy as np
 from koubai.compile.nest import Buffer
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
-from koubai.ops.lowering import Expand, Guard, Product, Scalar, View, form_of
+from koubai.ops.lowering import Draw, Expand, Guard, Product, Scalar, View, form_of
 from koubai.ops.structure import bind
 
 __all__ = ["Plan", "c_strides", "make_plan", "native"]
@@ -157,7 +157,7 @@ def _give_outputs(plan: Plan, outputs: Sequence[Node], updates: dict[int, int]) 
 def _users(order: Sequence[Any]) -> dict[Any, list[Any]]:
     users: dict[Any, list[Any]] = {}
     for node in order:
-        for x in node.inputs:
+        for x in node.inputs[1:] if isinstance(native(node), Draw) else node.inputs:
             if isinstance(x, Node):
                 users.setdefault(x, []).append(node)
     return users
@@ -234,8 +234,10 @@ def _layout(shape: tuple[int, ...]) -> list[int] | None:
 def _in_c_order(order: Sequence[Any], kept: set[Any], given: set[Any], users: dict[Any, list[Any]]) -> set[Any]:
     """Stored nodes that meet, elementwise, what lies in C order: they lie so too."""
     fixed = set(given)
-    for node in order:  # callbacks and reshapes read and write C order
-        if native(node) is None or node.op is s.reshape:
+    for node in order:  # callbacks and reshapes read and write C order; random numbers come in it
+        if isinstance(native(node), Draw):
+            fixed.add(node)
+        elif native(node) is None or node.op is s.reshape:
             fixed.add(node)
             fixed.update(x for x in node.inputs if isinstance(x, Node))
     waiting = [x for x in order if x in fixed]

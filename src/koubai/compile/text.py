@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from koubai.compile.index import Counter, Division, Index, affine, plus, times
-from koubai.compile.nest import Call, Check, Literal, Load, Nest, Product, Store
+from koubai.compile.nest import Call, Check, Last, Literal, Load, Nest, Position, Product, Store
 
 __all__ = ["loops_as_text"]
 
@@ -53,6 +53,7 @@ class _Text:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[Counter, str] = {}
+        self.lasts: dict[Last, Term] = {}
         self.depth = 0
 
     def lines_of(self, nest: Any) -> list[str]:
@@ -79,6 +80,9 @@ class _Text:
     def _nest(self, nest: Nest) -> None:
         self.lines += [f"# {title}" for title in nest.title]
         self._loops(nest.counters)
+        if nest.carried:
+            self._walk(nest)
+            return
         if nest.fold is None:
             for store in nest.stores:
                 self._put(store, self._value(store.value))
@@ -92,6 +96,16 @@ class _Text:
         self._line(f"s = {_bare(step.text)}")
         self.depth = outside
         self._put(store, Term("s", dtype))
+
+    def _walk(self, nest: Nest) -> None:
+        e = TextEmitter()
+        self.lasts = {last: Term(f"s{k}", last.dtype) for k, (last, _) in enumerate(nest.carried)}
+        for last, term in self.lasts.items():
+            self._line(f"{term.text} = {e.constant(last.start, last.dtype).text}")
+        self._loops(nest.inner)
+        names = ", ".join(term.text for term in self.lasts.values())
+        self._line(f"{names} = {', '.join(_bare(self._value(following).text) for _, following in nest.carried)}")
+        self._put(nest.stores[0], self.lasts[nest.carried[-1][0]])
 
     def _product(self, nest: Product) -> None:
         self.lines += [f"# {title}" for title in nest.title]
@@ -112,6 +126,10 @@ class _Text:
             return TextEmitter().constant(x.value, x.dtype)
         if isinstance(x, Load):
             return Term(f"{x.buffer.name}[{self._index(x.at)}]", x.dtype)
+        if isinstance(x, Position):
+            return Term(self._index(x.at), x.dtype)
+        if isinstance(x, Last):
+            return self.lasts[x]
         e = TextEmitter()
         values = [self._value(z) if d is None else e.cast(self._value(z), d) for z, d in zip(x.inputs, x.casts)]
         return e.cast(x.body(e, *values), x.dtype)
@@ -149,6 +167,9 @@ class TextEmitter:
     def cast(self, x: Term, dtype: Any) -> Term:
         dtype = np.dtype(dtype)
         return x if x.dtype == dtype else Term(f"{dtype}({_bare(x.text)})", dtype)
+
+    def random_word(self, block: Term, stream: Term, key: Any, which: int) -> Term:
+        return Term(f"random_word({block.text}, {stream.text}, {key}, {which})", np.uint32)
 
     def bits(self, x: Term, dtype: Any) -> Term:
         return Term(f"bits({_bare(x.text)}, {np.dtype(dtype)})", dtype)

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import IndexingError
-from koubai.graph import Op, Sample, Type, Words, register
+from koubai.graph import Node, Op, Sample, Type, Words, register, type_of
 from koubai.ops.define import arrays, ndim_of, shape_of
 from koubai.ops.elementwise import equal, where
-from koubai.ops.lowering import Place, View
+from koubai.ops.lowering import Choice, Place, Running, View
 from koubai.ops.shape import reshape, stacked, transpose
 
 
@@ -146,8 +146,13 @@ def _scatter_batch(
     return op(g, *slots, pattern=(slice(None), *pattern), shape=(size, *shape))
 
 
-def _sources(e: Any, index: Sequence[Any], shape: Sequence[int], ranks: Sequence[int], pattern: Pattern) -> list[Any]:
-    """The index in x of the result's element at `index`; `ranks` are the axes of the index arrays."""
+def _sources(
+    e: Any, index: Sequence[Any], shape: Sequence[int], ranks: Sequence[int], pattern: Pattern, first: int = 1
+) -> list[Any]:
+    """The index in x of the result's element at `index`.
+
+    The index arrays, which have `ranks` axes, are the inputs from `first` on.
+    """
     block, apart = _advanced_block(pattern, len(shape))
     rank = max(ranks, default=0)
     index = list(index)
@@ -171,7 +176,7 @@ def _sources(e: Any, index: Sequence[Any], shape: Sequence[int], ranks: Sequence
                 common, index, taken = index[:rank], index[rank:], True
             n = shape[len(found)]
             if isinstance(p, Slot):
-                found.append(e.read(p.number + 1, common[rank - ranks[p.number] :], n))
+                found.append(e.read(p.number + first, common[rank - ranks[p.number] :], n))
             else:
                 found.append(int(p) % n if n else 0)
     return found
@@ -264,6 +269,15 @@ def _cleared(g: Any, y: Any, x: Any, v: Any, *slots: Any, pattern: Pattern) -> A
     return assign(g, np.zeros(shape_of(v), x.dtype), *slots, pattern=pattern)
 
 
+def _assign_form(x: Any, v: Any, *slots: Any, pattern: Pattern) -> Place | None:
+    def target(e: Any, i: int, index: Any, types: Sequence[Type], *, pattern: Pattern) -> list[Any]:
+        return _sources(e, index, types[0].shape, [t.ndim for t in types[2:]], pattern, first=2)
+
+    types = [s.type if isinstance(s, Node) else type_of(s) for s in slots]
+    fits = _result_shape(shape_of(x), pattern, types) == shape_of(v)
+    return Place(target, indexed=bool(slots), onto=True) if fits else None
+
+
 def _assign_samples() -> list[Sample]:
     found = []
     for sample in _index_samples():
@@ -276,6 +290,7 @@ def _assign_samples() -> list[Sample]:
 assign = register(Op(
     "assign", _assign, lambda x, v, *slots, pattern: x,
     vjp=(_cleared, _assigned_vjp) + (None,) * 32, jvp=(_cleared, _assign_jvp) + (None,) * 32,
+    lower=Choice(_assign_form),
     words=Words("y = x; y[index] = v", "v receives the gradient at its places, x elsewhere",
                 "An array with other values at the given places; the last one stays where a place is named twice.",
                 "指定した位置の値を v で置き換えた配列。勾配は、その位置では v へ、ほかでは x へ流れる。"),
@@ -310,9 +325,29 @@ def _running_place(x: Any, *, axis: int, largest: bool) -> Any:
     return np.maximum.accumulate(np.where(x == best, numbers, 0), axis=axis)
 
 
+def _running_extremum(largest: bool) -> Running:
+    better = "gt" if largest else "lt"
+
+    def start(dtype: Any, of: Any) -> Any:
+        if of.kind == "f":
+            lowest = -np.inf
+        else:
+            lowest = 0 if of.kind == "b" else np.iinfo(of).min
+        highest = -lowest if of.kind == "f" else 1 if of.kind == "b" else np.iinfo(of).max
+        return (lowest if largest else highest, of), (0, dtype)
+
+    def step(e: Any, before: Any, i: Any, x: Any) -> Any:
+        best, place = before
+        best = e.select(e.either(getattr(e, better)(best, x), e.ne(best, best)), best, x)
+        return best, e.select(e.eq(x, best), e.cast(i, place.dtype), place)
+
+    return Running(start, step)
+
+
 running_place = register(Op(
     "running_place", _running_place, lambda x, *, axis, largest: Type(x.shape, np.dtype(np.intp)),
     batch=lambda op, size, batched, x, *, axis, largest: op(x, axis=axis + 1, largest=largest),
+    lower=Choice(lambda x, *, axis, largest: _running_extremum(largest)),
     words=Words("y_i = position of the largest (or smallest) of x_0 ... x_i", "0",
                 "Where the running extremum stands, the last of equal ones; no gradient.",
                 "先頭からその位置までの最大(最小)要素の場所(同じ値なら最後のもの)。勾配は流れない。"),

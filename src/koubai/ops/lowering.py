@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Choice", "Expand", "Fold", "Guard", "Place", "Product", "Scalar", "View", "form_of"]
+__all__ = ["Choice", "Draw", "Expand", "Fold", "Guard", "Place", "Product", "Running", "Scalar", "View", "form_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,38 @@ class Fold:
 class Place:
     """Inputs put into an array of zeros: ``target(e, i, index, types, **params)`` is where input i's element goes.
 
-    `indexed` is the number of inputs that are indices instead (the last ones), by ``e.read``: then elements
-    that go to the same place are added.
+    With `covers` the inputs fill the array. With `indexed` only the first input is placed and the others are
+    indices, by ``e.read``: elements that go to the same place are added. With `onto` the second input is
+    placed, into a copy of the first; of elements that go to the same place the last one stays.
     """
 
     target: Callable[..., Any]
+    covers: bool = False
     indexed: bool = False
+    onto: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A result at every place of ``params["axis"]`` that depends on the places before.
+
+    ``start(dtype, *dtypes)``, of the result's dtype and the inputs', gives a few numbers to begin with, each with
+    its dtype; ``step(e, before, i, *values)`` what they are at place i. The last of them is the element.
+    """
+
+    start: Callable[..., tuple[tuple[Any, Any], ...]]
+    step: Callable[..., tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Random numbers: ``element(e, word, dtype, **params)`` makes an element, of that dtype, of a word of 32 bits.
+
+    Element i in C order has word i (`koubai.ops.random.bits`) of the key ``params["key"]`` and of the stream that the
+    second input names; of the first input only shape and dtype count.
+    """
+
+    element: Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import numpy as np
 from koubai.errors import DTypeError, UnsupportedError, UsageError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register
 from koubai.ops.define import arrays
+from koubai.ops.lowering import Draw
 
 __all__ = [
     "Key",
@@ -199,9 +200,7 @@ def _dropout_mask_infer(x: Type, step: Type, *, key: Key, rate: float) -> Type:
     return Type(x.shape, x.dtype)
 
 
-def _dropout_mask_batch(
-    op: Op, size: int, batched: Sequence[bool], x: Any, step: Any, *, key: Key, rate: float
-) -> Any:
+def _dropout_mask_batch(op: Op, size: int, batched: Sequence[bool], x: Any, step: Any, *, key: Key, rate: float) -> Any:
     # The words run on through the whole stack: every example has a mask of its own, the one that it has
     # when the stack is given as one array.
     if batched[1]:
@@ -209,8 +208,15 @@ def _dropout_mask_batch(
     return op(x, step, key=key, rate=rate)
 
 
+def _mask_element(e: Any, word: Any, dtype: Any, *, key: Key, rate: float) -> Any:
+    zero, limit = e.constant(0.0, dtype), threshold_of(rate)
+    if limit > LOW:
+        return zero
+    return e.select(e.ge(word, e.number(limit, word)), e.constant(1.0 / (1.0 - rate), dtype), zero)
+
+
 dropout_mask = register(Op(
-    "dropout_mask", _dropout_mask, _dropout_mask_infer, batch=_dropout_mask_batch,
+    "dropout_mask", _dropout_mask, _dropout_mask_infer, batch=_dropout_mask_batch, lower=Draw(_mask_element),
     words=Words("y = 1/(1 - rate) with probability 1 - rate, else 0", "0",
                 "A random mask of x's shape: the same key and step give the same mask.",
                 "x と同じ形のランダムなマスク。鍵とステップ番号だけで決まり、同じなら同じマスクになる。"),

@@ -15,7 +15,7 @@ import numpy as np
 from koubai.graph import Op, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated, dtype_by_example
 from koubai.ops.elementwise import exp, log, where
-from koubai.ops.lowering import Choice, Expand, Fold
+from koubai.ops.lowering import Choice, Expand, Fold, Running
 from koubai.ops.shape import broadcast_to, concatenate, flip, reshape, stacked, transpose
 
 Axes = tuple[int, ...]
@@ -226,12 +226,21 @@ def running(name: str, forward: Callable[..., Any], *, words: Words, **rules: An
     return register(Op(name, forward, infer, words, batch=batch, samples=_running_samples, **rules))
 
 
+def _accumulated(start: Callable[[Any], Any], combine: str) -> Running:
+    def step(e: Any, before: Any, i: Any, x: Any) -> Any:
+        (y,) = before
+        return (getattr(e, combine)(y, e.cast(x, y.dtype)),)
+
+    return Running(lambda dtype, _: ((start(dtype), dtype),), step)
+
+
 def _reverse_cumsum(g: Any, axis: int) -> Any:
     return flip(cumsum(flip(g, axis=(axis,)), axis=axis), axis=(axis,))
 
 
 cumsum = running(
     "cumsum", np.cumsum, linear=True, vjp=(lambda g, y, x, *, axis: _reverse_cumsum(g, axis),),
+    lower=_accumulated(lambda dtype: -0.0 if dtype.kind == "f" else 0, "add"),  # -0.0 + x is x, -0.0 included
     words=Words("y_i = x_0 + ... + x_i", "dy_i/dx_j = 1 for j <= i",
                 "A running sum; its gradient is the running sum from the other end.",
                 "累積和。勾配は逆向きの累積和になる。"),
@@ -267,6 +276,11 @@ def _recurrence_batch(op: Op, size: int, batched: Sequence[bool], m: Any, b: Any
     return op(stacked(m, batched[0], size), stacked(b, batched[1], size), axis=axis + 1)
 
 
+def _next(e: Any, before: Any, i: Any, m: Any, b: Any) -> Any:
+    (y,) = before
+    return (e.add(e.mul(e.cast(m, y.dtype), y), e.cast(b, y.dtype)),)
+
+
 recurrence = register(Op(
     "recurrence", _recurrence_forward,
     lambda m, b, *, axis: Type(m.shape, np.result_type(m.dtype, b.dtype)),
@@ -274,7 +288,7 @@ recurrence = register(Op(
          lambda g, y, m, b, *, axis: _recurrence_back(g, m, axis)),
     jvp=(lambda t, y, m, b, *, axis: recurrence(m, t * _delayed(y, axis, 0.0), axis=axis),
          lambda t, y, m, b, *, axis: recurrence(m, t, axis=axis)),
-    batch=_recurrence_batch,
+    batch=_recurrence_batch, lower=Running(lambda dtype, *_: ((0, dtype),), _next),
     words=Words("y_i = m_i y_{i-1} + b_i", "dy_i/db_i = 1, dy_i/dm_i = y_{i-1}, dy_i/dy_{i-1} = m_i",
                 "A linear recurrence along an axis; its gradient runs the same recurrence from the other end.",
                 "軸に沿った線形漸化式。勾配は同じ漸化式を逆向きにたどる。"),
@@ -291,6 +305,7 @@ def _cumprod_vjp(g: Any, y: Any, x: Any, *, axis: int) -> Any:
 cumprod = running(
     "cumprod", np.cumprod, vjp=(_cumprod_vjp,),
     jvp=(lambda t, y, x, *, axis: recurrence(x, t * _delayed(y, axis, 1.0), axis=axis),),
+    lower=_accumulated(lambda dtype: 1, "mul"),
     words=Words("y_i = x_0 ... x_i", "dy_i/dx_j = product of the others up to i, for j <= i",
                 "A running product; each factor's gradient sums the products that it takes part in, without itself.",
                 "累積積。各要素の勾配は、自分が加わる積から自分を除いたものの和になる。"),

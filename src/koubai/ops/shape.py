@@ -173,7 +173,7 @@ def _concatenate_batch(op: Op, size: int, batched: Sequence[bool], *xs: Any, axi
 concatenate = register(Op(
     "concatenate", lambda *xs, axis: np.concatenate(xs, axis), _concatenate_infer,
     vjp=variadic(_concatenate_vjp), jvp=variadic(_concatenate_jvp), batch=_concatenate_batch,
-    lower=Place(_concatenate_target),
+    lower=Place(_concatenate_target, covers=True),
     words=Words("y = the inputs one after the other", "each input receives its part of the gradient",
                 "Arrays joined along an axis; each takes its own piece of the gradient.",
                 "軸に沿ってつなぐ。勾配は切り分けて各入力へ返す。"),

@@ -10,8 +10,9 @@ import numpy as np
 from koubai.compile.index import Affine, Counter, Division, Index, Read, affine, counters_of, plus, times
 from koubai.compile.llvm.builder import Block, Module, Value, lanes_of, vector
 from koubai.compile.llvm.machine import Machine
+from koubai.compile.native.runs import Carried, interleaved, side_by_side
 from koubai.compile.native.scalars import Emitter, Number, element, memory
-from koubai.compile.nest import Apply, Check, Literal, Load, Nest, Store, buffers_read, loads_of, stride
+from koubai.compile.nest import Apply, Check, Last, Literal, Load, Nest, Position, Store, buffers_read, loads_of, stride
 
 __all__ = ["Written", "write_check", "write_nest"]
 
@@ -82,11 +83,11 @@ class _Writer:
         if any(c.extent == 0 for c in nest.counters):
             self.f.ret()
             return Written(self.name, self.slots, 0, 0)
-        counters = self._collapsed(nest.counters) if nest.fold is None else nest.counters
+        counters = nest.counters if nest.fold or nest.carried else self._collapsed(nest.counters)
         # A vector of a value or two takes about a nanosecond.
         cost = _size(nest.counters) * _size(nest.inner) * len(nest.stores) * _widest(nest) / 64 * 1e-3
         vectorized = None if nest.ordered else self._vector_counter(counters, nest)
-        body = self._stores if nest.fold is None else self._folded
+        body = self._folded if nest.fold else self._carried if nest.carried else self._stores
         if vectorized is not None and vectorized in nest.inner:
             units = self._outer(counters, lambda: self._fold_along(vectorized))
         else:
@@ -292,16 +293,34 @@ class _Writer:
         nest = self.shape
         assert nest is not None
         values = [self.value(store.value) for store in nest.stores]  # all read before the first is written over
+        if self.along is not None and self.mask is None and side_by_side(nest.stores, self.along):
+            first = nest.stores[0]
+            result = interleaved(self.f, [self._as_stored(s, v) for s, v in zip(nest.stores, values)])
+            self.f.store(result, self._pointer(first.buffer.slot, first.at, memory(first.buffer.type.dtype)))
+            return
         for store, value in zip(nest.stores, values):
             self._put(store, value)
 
-    def _put(self, store: Store, value: Number) -> None:
+    def _carried(self) -> None:
+        """A walk along the inner counter, for as many places at once as there are lanes."""
+        nest = self.shape
+        assert nest is not None
+        (along,), (store,) = nest.inner, nest.stores
+        self.carried = Carried(self.e, nest, self.lanes)
+        with self._turns(along, 0, along.extent, 1):
+            self._put(store, self.carried.step(self.value))
+
+    def _as_stored(self, store: Store, value: Number) -> Value:
+        """A value as it lies in memory, in all lanes."""
         dtype = store.buffer.type.dtype
         result = self.e.cast(value, dtype).value
         if dtype.kind == "b":
             result = self.f.convert("zext", result, vector("i8", lanes_of(result.type)))
-        if self.along is not None:
-            result = self.f.splat(result, self.lanes) if lanes_of(result.type) < self.lanes else result
+        return self.f.splat(result, self.lanes) if lanes_of(result.type) < self.lanes else result
+
+    def _put(self, store: Store, value: Number) -> None:
+        dtype = store.buffer.type.dtype
+        result = self._as_stored(store, value)
         step = None if self.along is None else stride(store.at, self.along)
         if self.along is None or self.lanes == 1:
             pointer = self._pointer(store.buffer.slot, store.at, memory(dtype))
@@ -342,6 +361,10 @@ class _Writer:
             return self.e.constant(x.value, x.dtype)
         if isinstance(x, Load):
             return self._loaded(x)
+        if isinstance(x, Position):
+            return Number(self._index(affine(x.at), wide=self.along in x.counters), x.dtype)
+        if isinstance(x, Last):
+            return self.carried.last(x)
         values = []
         for z, dtype in zip(x.inputs, x.casts):
             if isinstance(z, Literal) and dtype is not None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of, vector
 from koubai.compile.math import functions
+from koubai.compile.native.philox import philox
 
 __all__ = ["Emitter", "Number", "element", "memory"]
 
@@ -187,6 +189,10 @@ class Emitter:
             overflow = self.eq(x, self.number(np.iinfo(x.dtype).min, x))
             bad = self.either(bad, self.both(overflow, self.eq(z, self.number(-1, z))))
         return self.select(bad, self.number(1, z), z)
+
+    def random_word(self, block: Number, stream: Number, key: Sequence[int], which: int) -> Number:
+        """Word number `which` of a block of random words, of 32 bits."""
+        return self.cast(philox(self, block, stream, key)[which], np.uint32)
 
     # Comparison and choice
 
