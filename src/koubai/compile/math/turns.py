@@ -64,8 +64,7 @@ def _far_lanes(k: Kit, x: Value, near: tuple[Value, Value, Value]) -> tuple[Valu
     f.start(slow)
     _far_function(f.module)
     places = [f.variable(value) for value in (x, *near)]
-    with f.loop(0, lanes) as lane:
-        f.call("turns.far", "void", *(f.offset(place, lane, "double") for place in places))
+    f.call("turns.far", "void", *places, f.integer(lanes))
     put_right = [f.load(place, value.type) for place, value in zip(places[1:], near)]
     slow = f.block
     f.jump(after)
@@ -75,21 +74,22 @@ def _far_lanes(k: Kit, x: Value, near: tuple[Value, Value, Value]) -> tuple[Valu
 
 
 def _far_function(module: Module) -> None:
-    """``void turns.far(ptr x, ptr n, ptr r, ptr rest)``, which leaves a lane as it is if it is near or infinite."""
+    """``void turns.far(ptr x, ptr n, ptr r, ptr rest, i64 lanes)``, which leaves near and infinite lanes alone."""
     if "turns.far" in module.functions:
         return
-    f = module.function(
-        "turns.far", [("ptr", name) for name in ("x", "n", "r", "rest")], "void", "noinline nounwind cold", "internal"
-    )
+    arguments = [*(("ptr", name) for name in ("x", "n", "r", "rest")), ("i64", "lanes")]
+    f = module.function("turns.far", arguments, "void", "noinline optnone nounwind cold", "internal")
     k = Kit(f, "double")
-    x = f.load(f.arguments[0], "double")
-    size = k.abs(x)
-    with f.when(f.binary("and", f.compare("oge", size, k.c(NEAR)), f.compare("olt", size, k.c(float("inf"))))):
-        high, low = _product_with_bits(k, size)
-        turns, r, rest = _from_fixed_point(k, high, low)
-        negative = f.compare("olt", x, k.c(0.0))
-        for place, value in zip(f.arguments[1:], (turns, r, rest)):
-            f.store(f.select(negative, f.neg(value), value), place)
+    *places, lanes = f.arguments
+    with f.loop(0, lanes) as lane:
+        x = f.load(f.offset(places[0], lane, "double"), "double")
+        size = k.abs(x)
+        far = f.binary("and", f.compare("oge", size, k.c(NEAR)), f.compare("olt", size, k.c(float("inf"))))
+        with f.when(far):
+            high, low = _product_with_bits(k, size)
+            negative = f.compare("olt", x, k.c(0.0))
+            for place, value in zip(places[1:], _from_fixed_point(k, high, low)):
+                f.store(f.select(negative, f.neg(value), value), f.offset(place, lane, "double"))
     f.ret()
 
 
