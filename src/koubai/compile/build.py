@@ -20,13 +20,14 @@ from koubai.compile.nest import (
     Nest,
     Product,
     Store,
+    c_strides,
     loads_of,
     place,
     stride,
     used,
 )
 from koubai.compile.ordered import draw_nests, running_nest
-from koubai.compile.plan import Plan, c_strides, native
+from koubai.compile.plan import Plan, native
 from koubai.graph import Node, Type, type_of
 from koubai.ops import lowering
 
@@ -300,9 +301,7 @@ class _Builder:
         left = self._operand(scope, a, (*outside, affine(i), affine(p)), (*stack, n, k), out)
         right = self._operand(scope, b, (*outside, affine(p), affine(j)), (*stack, k, m), out)
         store = Store(out, place(out, (*outside, affine(i), affine(j))), None)
-        strides = tuple(
-            (stride(x.at, r) or 0, stride(x.at, c) or 0) for x, r, c in ((left, i, p), (right, p, j), (store, i, j))
-        )
+        strides = _steps(left, i, p), _steps(right, p, j), _steps(store, i, j)
         self._add(Product(outer, left, right, store, (n, k, m), (i, p, j), strides, [self._title(node)]), out)
 
     def _operand(self, scope: _Scope, x: Any, index: Any, shape: tuple[int, ...], out: Buffer) -> Load:
@@ -350,6 +349,10 @@ class _Builder:
     def _check(self, number: int, node: Any, counters: list[Counter], fits: Any) -> None:
         self.checked[node] = len(self.nests)
         self._add(Check(number, counters, fits))
+
+
+def _steps(x: Load | Store, row: Counter, column: Counter) -> tuple[int, int]:
+    return stride(x.at, row) or 0, stride(x.at, column) or 0
 
 
 def _inside(e: Any, v: Any, *, length: int) -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 
 from koubai.compile.llvm import Function, Module, Value, host
 from koubai.compile.llvm.engine import Code
+from koubai.compile.objects import cached_code
 from koubai.compile.program import Frame
 from koubai.compile.shuffle import scratch_bytes, write_shuffle
 from koubai.compile.team import team
@@ -201,7 +202,7 @@ class Course:
 
 @cache
 def _code() -> Code:
-    return Code(_written().text())
+    return cached_code("drive", lambda: _written().text())
 
 
 def _native() -> Any:

@@ -102,11 +102,11 @@ def times(i: Index, k: int) -> Index:
 
 def _top(i: Affine) -> int:
     """The largest value that an index takes."""
-    return i.constant + sum(max(c, 0) * (atom.extent - 1) for atom, c in i.terms)
+    return i.constant + sum(max(c, 0) * (int(atom.extent) - 1) for atom, c in i.terms)
 
 
 def _bottom(i: Affine) -> int:
-    return i.constant + sum(min(c, 0) * (atom.extent - 1) for atom, c in i.terms)
+    return i.constant + sum(min(c, 0) * (int(atom.extent) - 1) for atom, c in i.terms)
 
 
 def _divided(i: Affine, k: int) -> tuple[Index, Index] | None:

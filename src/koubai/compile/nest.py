@@ -6,7 +6,7 @@ second box inside, over which it accumulates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -28,9 +28,11 @@ __all__ = [
     "Product",
     "Store",
     "buffers_read",
+    "c_strides",
     "loads_of",
     "place",
     "stride",
+    "strides_in",
     "touched",
     "used",
 ]
@@ -164,6 +166,20 @@ class Call:
     name: str
     reads: list[Buffer]
     writes: list[Buffer]
+
+
+def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Strides in elements of an array in C order."""
+    return strides_in(shape, range(len(shape)))
+
+
+def strides_in(shape: Sequence[int], order: Iterable[int]) -> tuple[int, ...]:
+    """Strides of an array whose axes lie in memory in an order, the innermost last."""
+    found, step = [0] * len(shape), 1
+    for axis in reversed(list(order)):
+        found[axis] = step
+        step *= shape[axis]
+    return tuple(found)
 
 
 def place(buffer: Buffer, index: Sequence[Index]) -> Index:

@@ -10,20 +10,20 @@ whose last axis is shorter than a vector has its longest axis innermost instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from koubai.compile.nest import Buffer
+from koubai.compile.nest import Buffer, c_strides, strides_in
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
 from koubai.ops.lowering import Draw, Expand, Guard, Product, Scalar, View, form_of
 from koubai.ops.structure import bind
 
-__all__ = ["Plan", "c_strides", "make_plan", "native"]
+__all__ = ["Plan", "make_plan", "native"]
 
 DEEPEST = 48  # ops fused into one expression, so that neither Python's stack nor LLVM's time runs out
 SHORT = 16  # an axis shorter than the widest vector
@@ -57,7 +57,7 @@ class Plan:
 
     def buffer(self, of: Type, name: str, order: Sequence[int] | None = None) -> Buffer:
         """A new buffer; `order` names the axes from the outermost in memory to the innermost."""
-        made = Buffer(self.count, of, name, _strides(of.shape, order or range(len(of.shape))))
+        made = Buffer(self.count, of, name, strides_in(of.shape, order or range(len(of.shape))))
         self.count += 1
         return made
 
@@ -83,19 +83,6 @@ def native(node: Any) -> Any:
 
 def _is_tuple(x: Any) -> bool:
     return isinstance(x, Node) and isinstance(x.type, tuple)
-
-
-def c_strides(shape: Sequence[int]) -> tuple[int, ...]:
-    """Strides in elements of an array in C order."""
-    return _strides(shape, range(len(shape)))
-
-
-def _strides(shape: Sequence[int], order: Iterable[int]) -> tuple[int, ...]:
-    found, step = [0] * len(shape), 1
-    for axis in reversed(list(order)):
-        found[axis] = step
-        step *= shape[axis]
-    return tuple(found)
 
 
 def make_plan(inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]] = ()) -> Plan:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from koubai.compile.llvm import host
-from koubai.compile.llvm.engine import Code
-from koubai.compile.native.program import ALIGNMENT, write_program
-from koubai.compile.nest import Buffer, Call, Check
-from koubai.compile.place import planned
-from koubai.compile.plan import Plan
+from koubai.compile.cache import fetch, store
+from koubai.compile.key import digest, key_of
+from koubai.compile.llvm.engine import Code, object_code
+from koubai.compile.nest import Buffer, c_strides
 from koubai.compile.team import team
-from koubai.compile.text import loops_as_text
 from koubai.graph import Node
 
+if TYPE_CHECKING:
+    from koubai.compile.source import Source
+
 __all__ = ["Frame", "Program"]
+
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 
@@ -36,38 +39,80 @@ class Program:
 
     Attributes
     ----------
-    plan : Plan
-    nests : list
-        What runs, in order.
-    ir : str
-        The LLVM IR as emitted, before LLVM's own passes.
+    inputs, outputs : lists of Buffer
+    parallel : bool
+        Whether several threads have something to do.
+    asks : bool
+        Whether it may call back to Python.
     """
 
     def __init__(
         self, inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]] = ()
     ) -> None:
-        self.plan, self.nests = planned(inputs, outputs, updates)
-        assembled = write_program(self.nests, self.plan.temporaries, host())
-        self.offsets, self.arena_size, self.scratch_size = assembled.offsets, assembled.arena, assembled.scratch
-        self.ir = assembled.module.text()
-        self.code = Code(self.ir)
+        self._graph = list(inputs), list(outputs), list(updates)
+        named = key_of(*self._graph)
+        found = None if named is None else fetch(named[0])
+        if found is None:
+            about, code = self._compiled()
+            self.code = Code.loaded(code)
+            if named is not None:
+                store(named[0], about, code)
+            arrays = {digest(a): a for a in self.source.plan.constants.values()}
+        else:
+            about, code = found
+            self.code, arrays = Code.loaded(code), named[1]  # type: ignore[index]
+        self._describe(about, arrays)
         self.address = self.code.address("program")
-        self.parallel = assembled.parallel
         kinds = [*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, ctypes.c_void_p]
         self._alone = self.code.function("program", *kinds, result=ctypes.c_int)
-        self.asks = any(isinstance(nest, (Call, Check)) for nest in self.nests)
-        self._constants = {slot: np.ascontiguousarray(a) for slot, a in self.plan.constants.items()}
-        self._table = (ctypes.c_void_p * max(self.plan.count, 1))()
-        for slot, array in self._constants.items():
-            self._table[slot] = array.ctypes.data
+
+    @cached_property
+    def source(self) -> Source:
+        """What the machine code was made from; made again if the code came from the cache."""
+        from koubai.compile.source import Source
+
+        return Source(*self._graph)
+
+    def _compiled(self) -> tuple[dict[str, Any], bytes]:
+        source = self.source
+        plan, assembled = source.plan, source.assembled
+        about = {
+            "inputs": [b.slot for b in plan.inputs],
+            "outputs": [b.slot for b in plan.outputs],
+            "constants": {slot: digest(a) for slot, a in plan.constants.items()},
+            "slots": plan.count,
+            "arena": assembled.arena,
+            "scratch": assembled.scratch,
+            "parallel": assembled.parallel,
+            "asks": source.asks,
+        }
+        return about, object_code(source.ir)
+
+    def _describe(self, about: dict[str, Any], arrays: dict[str, Any]) -> None:
+        inputs, outputs, _ = self._graph
+        self.inputs = [_buffer(slot, x) for slot, x in zip(about["inputs"], inputs)]
+        self.outputs = [_buffer(slot, y) for slot, y in zip(about["outputs"], outputs)]
+        self.parallel, self.asks = about["parallel"], about["asks"]
+        self.arena_size, self.scratch_size = about["arena"], about["scratch"]
+        self._table = (ctypes.c_void_p * max(about["slots"], 1))()
+        self._constants = []
+        for slot, name in about["constants"].items():
+            array = np.array(arrays[name], order="C")
+            self._constants.append(array)
+            self._table[int(slot)] = array.ctypes.data
+
+    @property
+    def ir(self) -> str:
+        """The LLVM IR as emitted, before LLVM's own passes."""
+        return self.source.ir
 
     def loops(self) -> str:
         """The program's loops as readable text."""
-        return loops_as_text(self.nests)
+        return self.source.loops()
 
     def callbacks(self) -> list[str]:
         """The names of the ops that run in NumPy inside of the program."""
-        return [nest.name for nest in self.nests if isinstance(nest, Call)]
+        return self.source.callbacks()
 
     def run(self, frame: Frame, entry: Any) -> None:
         """Run once in a frame, `entry` being its callback."""
@@ -86,10 +131,10 @@ class Program:
     def __call__(self, *values: Any) -> list[Any]:
         """Run on arrays of the input types; fresh output arrays come back (NumPy scalars where 0-d)."""
         frame = self.frame()
-        for buffer, value in zip(self.plan.inputs, values):
+        for buffer, value in zip(self.inputs, values):
             frame.point(buffer, np.ascontiguousarray(value, buffer.type.dtype))
-        outputs = [np.empty(buffer.type.shape, buffer.type.dtype) for buffer in self.plan.outputs]
-        for buffer, array in zip(self.plan.outputs, outputs):
+        outputs = [np.empty(buffer.type.shape, buffer.type.dtype) for buffer in self.outputs]
+        for buffer, array in zip(self.outputs, outputs):
             frame.point(buffer, array)
         with frame.callback() as entry:
             self.run(frame, entry)
@@ -130,7 +175,7 @@ class Frame:
         if not self.program.asks:
             yield None
             return
-        run = _Run(self.program.plan, self.table, self.arena_address, self.program.offsets)
+        run = _Run(self.program.source, self.table, self.arena_address)
         entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
         # And not ctypes.cast, which makes its argument refer to itself.
         yield ctypes.c_void_p.from_buffer(entry)
@@ -141,8 +186,9 @@ class Frame:
 class _Run:
     """What callbacks see during one call: where the buffers lie, and values that are not arrays."""
 
-    def __init__(self, plan: Plan, table: Any, base: int, offsets: dict[int, int]) -> None:
-        self.plan, self.table, self.base, self.offsets = plan, table, base, offsets
+    def __init__(self, source: Source, table: Any, base: int) -> None:
+        self.plan, self.offsets = source.plan, source.assembled.offsets
+        self.table, self.base = table, base
         self.tuples: dict[Any, Any] = {}
         self.error: BaseException | None = None
 
@@ -183,3 +229,7 @@ class _Run:
         flat = np.ctypeslib.as_array(memory).view(buffer.type.dtype)
         strides = [s * flat.itemsize for s in buffer.strides]
         return np.lib.stride_tricks.as_strided(flat, buffer.type.shape, strides)
+
+
+def _buffer(slot: int, node: Node) -> Buffer:
+    return Buffer(slot, node.type, node.name or "", c_strides(node.shape))

@@ -97,7 +97,7 @@ class Training:
         began = perf_counter()
         self._step.model.train()
         self._work = Pass(None, [], None, (self._step.state(), 0.0, 0, 0))
-        final: State | None = None
+        final: Any = None
         try:
             self._steps = self._runner()
             self._work.done = (self._steps.begin(), 0.0, 0, 0)
@@ -139,7 +139,7 @@ class Training:
     @property
     def _shuffled(self) -> bool:
         """A single batch holds all rows in any order."""
-        return self._plan.shuffle and not (len(self._updates) == 1 and self._updates[0] == [(0, len(self._step.x))])
+        return self._plan.shuffle and self._updates != [[(0, len(self._step.x))]]
 
     def _nobody_asks(self) -> bool:
         """Whether nothing happens in Python at the end of an epoch, or in it."""
@@ -246,7 +246,7 @@ class Training:
             state = State(state.params, state.buffers, optimizer.observe(value, state.optimizer))
             self._work.done = (self._steps.take(state), *self._work.done[1:])
 
-    def _last(self) -> State:
+    def _last(self) -> Any:
         """The weights that a training ends with when nothing interrupts it."""
         if self._early and self._early.restore_best and self._best:
             self.history.kept_epoch = self._best.epoch
@@ -254,7 +254,7 @@ class Training:
         self.history.kept_epoch = self.history.epochs
         return self._work.done[0]
 
-    def _so_far(self, finite: bool = True) -> State:
+    def _so_far(self, finite: bool = True) -> Any:
         """The best weights so far.
 
         Those of the best epoch; or the present ones where no epoch is complete, or where they are better by the
@@ -297,4 +297,5 @@ def _worth_compiling(step: Step, plan: Plan, updates: Sequence[Any]) -> bool:
     """
     parameters = sum(p.size for p in step.trained.values())
     examples = updates[0][-1][1] - updates[0][0][0]
-    return plan.epochs * len(updates) * (3e-4 + 6 * parameters * examples / 2e10) > COMPILING
+    seconds: float = plan.epochs * len(updates) * (3e-4 + 6 * parameters * examples / 2e10)
+    return seconds > COMPILING

@@ -162,10 +162,10 @@ class NativeSteps:
         wanted = [loss, *(results[k] for k in moved), *ys]
         program = Program([*trace.inputs, *trace.stand_ins], wanted, updates=[(1 + i, k) for i, k in enumerate(moved)])
         frame = program.frame()
-        buffers = program.plan.inputs
+        buffers = program.inputs
         for buffer, array in zip(buffers, [*state, step.x, step.t]):
             frame.point(buffer, array)
-        of = program.plan.outputs
+        of = program.outputs
         value = np.zeros((), of[0].type.dtype)
         frame.point(of[0], value)
         held = list(zip(trace.captured, buffers[len(trace.inputs) :]))
@@ -244,7 +244,7 @@ class NativeSteps:
             Course(self._stretches(work, first, done)).run()
             raise TrainingError(f"step {done + 1}: the loss became {course.loss}")
 
-    def run_epochs(self, updates: Sequence[Any], order: Any, keys: Any, count: int, best: float) -> Epochs:
+    def run_epochs(self, updates: list[Any], order: Any, keys: Any, count: int, best: float) -> Epochs:
         """Take all steps of so many epochs.
 
         Parameters

@@ -10,7 +10,7 @@ from llvmlite import binding
 
 from koubai.compile.llvm.machine import Machine, host
 
-__all__ = ["Code", "assembly"]
+__all__ = ["Code", "assembly", "object_code"]
 
 
 class Code:
@@ -25,9 +25,19 @@ class Code:
     """
 
     def __init__(self, text: str, machine: Machine | None = None) -> None:
+        self._load(object_code(text, machine), machine)
+
+    @classmethod
+    def loaded(cls, code: bytes) -> Code:
+        """From what `object_code` returned for this processor."""
+        made = cls.__new__(cls)
+        made._load(code, None)
+        return made
+
+    def _load(self, code: bytes, machine: Machine | None) -> None:
         target = _target_machine(machine or host(), jit=True)
-        module = _optimized(text, target)
-        self._engine = binding.create_mcjit_compiler(module, target)
+        self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), target)
+        self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
@@ -39,6 +49,12 @@ class Code:
         return ctypes.CFUNCTYPE(result, *kinds)(self.address(name))
 
 
+def object_code(text: str, machine: Machine | None = None) -> bytes:
+    """Machine code of a module in LLVM IR, in an object file."""
+    target = _target_machine(machine or host(), jit=True)
+    return bytes(target.emit_object(_optimized(text, target)))
+
+
 def assembly(text: str, machine: Machine) -> str:
     """What a processor would be given, as text: for reading and for checking other targets."""
     target = _target_machine(machine)
@@ -46,7 +62,11 @@ def assembly(text: str, machine: Machine) -> str:
 
 
 # Loops are not touched by LLVM unless marked: the emitters vectorize and unroll by themselves.
-_METADATA = '\n!0 = distinct !{!0, !1, !2}\n!1 = !{!"llvm.loop.unroll.disable"}\n!2 = !{!"llvm.loop.vectorize.enable", i1 false}\n'
+_METADATA = """
+!0 = distinct !{!0, !1, !2}
+!1 = !{!"llvm.loop.unroll.disable"}
+!2 = !{!"llvm.loop.vectorize.enable", i1 false}
+"""
 
 
 def _optimized(text: str, machine: Any) -> Any:

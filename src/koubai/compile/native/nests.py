@@ -72,7 +72,8 @@ class _Writer:
         self.blocks: list[Block] = [self.f.block]
         self.memo: list[dict[Any, Any]] = [{}]
         self.counter: dict[Counter, Value] = {}
-        self.lanes, self.along = 1, None  # how many turns at once, of which counter
+        self.lanes = 1  # how many turns at once,
+        self.along: Counter | None = None  # of which counter
         self.mask: Value | None = None
 
     # The whole function
@@ -188,7 +189,8 @@ class _Writer:
     def _folded(self) -> None:
         """Fold over the inner counters, for as many outer places at once as there are lanes."""
         nest = self.shape
-        assert nest is not None and nest.fold is not None
+        assert nest is not None
+        assert nest.fold is not None
         store = nest.stores[0]
         dtype = store.buffer.type.dtype
         kind = vector(element(dtype), self.lanes)
@@ -227,7 +229,8 @@ class _Writer:
     def _fold_along(self, along: Counter) -> None:
         """Fold vectors of values that lie side by side, and their lanes at the end."""
         nest = self.shape
-        assert nest is not None and nest.fold is not None
+        assert nest is not None
+        assert nest.fold is not None
         store = nest.stores[0]
         dtype = store.buffer.type.dtype
         start = self.e.constant(nest.fold.start(dtype), dtype)
@@ -556,7 +559,7 @@ def _widest(nest: Nest) -> int:
     """Bytes of the largest floating-point number that a nest computes with; of the result where there is none."""
     dtypes = [s.buffer.type.dtype for s in nest.stores] + [x.dtype for x in loads_of(nest.stores)]
     floats = [d.itemsize for d in dtypes if d.kind == "f"]
-    return max(floats) if floats else max(d.itemsize for d in dtypes)
+    return int(max(floats or [d.itemsize for d in dtypes]))
 
 
 def _continuous(at: Index, outer: Counter, inner: Counter) -> bool:

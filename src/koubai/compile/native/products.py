@@ -19,7 +19,7 @@ SCRATCH = -1  # stands for a thread's own memory among the slots
 
 
 def write_products(module: Module, machine: Machine, nest: Product, name: str) -> tuple[list[Written], int]:
-    """Functions ``void f(ptr a, ptr b, ptr c, ptr scratch, i64 first, i64 last)``, and the bytes of scratch they need."""
+    """Functions ``void f(a, b, c, scratch, i64 first, i64 last)``, and the bytes of scratch memory they need."""
     n, k, m = nest.sizes
     made = write_product(module, machine, name, n, k, m, nest.c.buffer.type.dtype, *nest.strides)
     slots = [nest.a.buffer.slot, nest.b.buffer.slot, nest.c.buffer.slot, SCRATCH]

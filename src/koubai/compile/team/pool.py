@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from koubai.compile.llvm import host
-from koubai.compile.llvm.engine import Code
+from koubai.compile.objects import cached_code
 from koubai.compile.team.following import write_team
 from koubai.compile.team.sharing import WORDS
 from koubai.errors import UsageError
@@ -47,7 +47,7 @@ class Team:
         self.lock = threading.Lock()
         self._memory = np.zeros(WORDS + 8, np.int64)
         self.shared = -(-self._memory.ctypes.data // 64) * 64
-        self._code = Code(write_team(host().triple).text())
+        self._code = cached_code("team", lambda: write_team(host().triple).text())
         self.launch = self._code.address("launch")
         kinds = [ctypes.c_void_p] * 5 + [ctypes.c_int64]
         self._launch = self._code.function("launch", *kinds, result=ctypes.c_int)
