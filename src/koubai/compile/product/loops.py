@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from koubai.compile.llvm.builder import Module, Value, vector
+from koubai.compile.llvm.builder import Value, vector
+from koubai.compile.product.cuts import Panel, Span, padded, panels, panels_of, parts_of
 from koubai.compile.product.pack import Copy
 from koubai.compile.product.plan import Plan, plan_of
-from koubai.compile.product.problem import Panel, Phase, Problem, Product, Span, padded, panels, panels_of, parts_of
+from koubai.compile.product.problem import Phase, Problem, Product
 from koubai.compile.product.tile import Tile
 
 __all__ = ["write_loops"]
+
+
+# Instructions of an epilogue in all its places; where there were more it gets a loop, which compiles sooner.
+EPILOGUE = 200
 
 
 def write_loops(p: Problem) -> Product:
@@ -33,7 +38,7 @@ class Loops:
         kinds = len(self.row_kinds) * len(self.column_kinds)
         self.inline = self.single and (kinds <= 2 or p.depth == 0)
         vectors = plan.rows * len(parts_of(plan.columns, p.lanes))
-        self.finish_at_once = self.inline and kinds * vectors * self._epilogue_length() <= 500
+        self.finish_at_once = self.inline and kinds * vectors * self._epilogue_length() <= EPILOGUE
 
     def write(self) -> Product:
         p, plan, f = self.p, self.plan, self.f
@@ -129,14 +134,14 @@ class Loops:
                 p.finish(f, p.load(f, place, part), place, first, part.mask(f))
 
     def _epilogue_length(self) -> int:
-        """About how many instructions the epilogue has: it is written once for nothing."""
+        """How many instructions the epilogue has: it is written once into a function that is thrown away."""
         p = self.p
         if not p.epilogue:
             return 1
-        trial = Module().function("trial", [("i64", "row"), ("i64", "column"), *p.extra])
-        row, column = trial.arguments[:2]
+        trial = p.unlisted_function()
+        row, column = trial.arguments[4:6]
         p.epilogue(trial, trial.zero(vector(p.element, p.lanes)), row, column, None)
-        return trial.text().count("\n")
+        return trial.text().count("\n") - 3
 
     # Where things are
 

@@ -1,11 +1,12 @@
-"""Copies of parts of A and B in the order in which tiles read them."""
+"""Copies of panels of B in the order in which tiles read them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
-from koubai.compile.product.problem import Part, Problem, padded, parts_of
+from koubai.compile.product.cuts import Part, padded, parts_of
+from koubai.compile.product.problem import Problem
 
 __all__ = ["Copy"]
 

@@ -1,32 +1,16 @@
-"""A matrix product as the generators see it: the columns of C are contiguous."""
+"""A matrix product as the generators see it: the columns of C are contiguous if anything is."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from koubai.compile.llvm.builder import BITS, Function, Module, Value, vector
 from koubai.compile.llvm.machine import Machine
+from koubai.compile.product.cuts import Part
 
-__all__ = [
-    "Epilogue",
-    "Matrix",
-    "Panel",
-    "Part",
-    "Phase",
-    "Problem",
-    "Product",
-    "Span",
-    "Strides",
-    "lane_axis",
-    "padded",
-    "panels",
-    "panels_of",
-    "parts_of",
-    "problem_of",
-]
+__all__ = ["Epilogue", "Matrix", "Phase", "Problem", "Product", "Strides", "lane_axis", "problem_of"]
 
 Strides = tuple[int, int]
 Epilogue = Callable[[Function, Value, Value, Value, Value | None], Value | None]
@@ -69,43 +53,6 @@ class Matrix:
         return Matrix(self.columns, self.rows, self.strides[::-1])
 
 
-class Part(NamedTuple):
-    """Neighbouring columns that one register holds: from `start`, `width` of them in `lanes` lanes."""
-
-    start: int
-    width: int
-    lanes: int
-
-    def mask(self, f: Function) -> Value | None:
-        return None if self.width == self.lanes else f.first_lanes(self.width, self.lanes)
-
-    def type(self, element: str) -> str:
-        return vector(element, self.lanes)
-
-
-def parts_of(columns: int, lanes: int) -> tuple[Part, ...]:
-    """Cut that many columns into registers, the last one no wider than it needs to be.
-
-    Examples
-    --------
-    >>> parts_of(26, 16)
-    (Part(start=0, width=16, lanes=16), Part(start=16, width=10, lanes=16))
-    >>> parts_of(4, 16)
-    (Part(start=0, width=4, lanes=4),)
-    """
-    parts = [Part(start, lanes, lanes) for start in range(0, columns - lanes + 1, lanes)]
-    start = len(parts) * lanes
-    if start < columns:
-        rest = columns - start
-        parts.append(Part(start, rest, 1 << (rest - 1).bit_length()))
-    return tuple(parts)
-
-
-def padded(columns: int, lanes: int) -> int:
-    """Elements of that many columns when their registers are full."""
-    return sum(part.lanes for part in parts_of(columns, lanes))
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One product to generate.
@@ -144,8 +91,8 @@ class Problem:
         """Elements of C in a register: one if C's columns are not neighbours."""
         return self.machine.lanes(self.itemsize) if self.c_column == 1 else 1
 
-    def phase_function(self, suffix: str = "") -> Function:
-        """An empty function with a phase's arguments."""
+    def unlisted_function(self) -> Function:
+        """An empty function with a phase's arguments, that the module does not have."""
         first, second = ("%b", "%a") if self.flipped else ("%a", "%b")
         arguments = [
             ("ptr noalias readonly", "a"),
@@ -156,8 +103,14 @@ class Problem:
             ("i64", "last"),
             *self.extra,
         ]
-        made = self.module.function(self.name + suffix, arguments, attributes="nounwind")
+        made = Function(self.module, self.name, arguments, "void", "nounwind")
         made.arguments[:2] = [Value(first, "ptr"), Value(second, "ptr")]
+        return made
+
+    def phase_function(self) -> Function:
+        """An empty function for a phase."""
+        made = self.unlisted_function()
+        self.module.functions[made.name] = made
         return made
 
     @property
@@ -187,43 +140,9 @@ class Problem:
         self.store(f, value, place, mask)
 
 
-Span = tuple[Value, Value]
-
-
-class Panel(NamedTuple):
-    """The panels along one axis of C from number `first` to `stop` (excluded), each of `size` rows or columns."""
-
-    first: int
-    stop: int
-    size: int
-
-
-def panels_of(total: int, size: int) -> list[Panel]:
-    """The full panels and the narrower last one."""
-    whole = total // size
-    kinds = [Panel(0, whole, size)] if whole else []
-    if total % size:
-        kinds.append(Panel(whole, whole + 1, total % size))
-    return kinds
-
-
-@contextmanager
-def panels(f: Function, span: Span, kind: Panel) -> Iterator[Value]:
-    """Go over the panels of a kind within a span; yields the panel's number."""
-    first, last = span
-    if first.text[0] != "%" and kind.stop == kind.first + 1:
-        yield f.integer(kind.first)
-        return
-    if kind.first:
-        first = f.intrinsic("smax", first, f.integer(kind.first))
-    last = f.intrinsic("smin", last, f.integer(kind.stop))
-    with f.loop(first, last) as panel:
-        yield panel
-
-
 def lane_axis(n: int, m: int, c_strides: Strides) -> int:
     """Along which axis of C, of shape (n, m), the lanes of the vectors lie that an epilogue receives."""
-    return 1 if (c_strides[1] == 1 or m == 1) and not (m == 1 and c_strides[0] == 1) else 0
+    return int(c_strides[0] != 1) if m == 1 else int(c_strides[1] == 1)
 
 
 def problem_of(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from koubai.compile.llvm.builder import Function, Value
-from koubai.compile.product.problem import Part, Problem
+from koubai.compile.product.cuts import Part
+from koubai.compile.product.problem import Problem
 
 __all__ = ["Tile"]
 

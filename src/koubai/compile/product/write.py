@@ -48,11 +48,13 @@ def write_product(
     epilogue : callable, optional
         ``epilogue(f, value, row, column, mask)`` is called while code is written, wherever a finished vector of C is
         about to be stored, with the (i64) place of its first lane and the lanes that exist (None: all). It returns
-        what to store, or None if it stored all that matters. It is emitted at many places: keep it short.
+        what to store, or None if it stored all that matters. A long one is written into loops. It is called once more
+        for a function that is thrown away, to see how long it is.
     accumulate : bool
         Add to C's present values (before the epilogue).
     extra : sequence of (type, name)
-        Further arguments of the functions, for the epilogue, which finds them by ``f.argument(name)``.
+        Further arguments of the functions, for the epilogue, which finds them by ``f.argument(name)``; no names of the
+        first six.
 
     Examples
     --------
