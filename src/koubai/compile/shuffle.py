@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from koubai.compile.llvm import Function, Module, Value
 from koubai.compile.llvm.builder import vector
-from koubai.ops.random import KEY_STEPS, MULTIPLIERS, ROUNDS
+from koubai.compile.native.runs import interleaved
+from koubai.compile.philox import philox
 
 __all__ = ["scratch_bytes", "write_shuffle"]
 
@@ -48,29 +49,10 @@ def write_shuffle(module: Module) -> str:
 def _draw(f: Function, words: Value, count: Value, key: tuple[Value, Value]) -> None:
     """Word i of the stream is word i % 4 of block i // 4; LANES blocks at once."""
     wide = vector("i64", LANES)
-    low = f.constant(0xFFFFFFFF, wide)
     with f.loop(0, count, 4 * LANES) as start:
         block = f.add(f.splat(f.binary("lshr", start, f.integer(2)), LANES), f.lanes(range(LANES), "i64"))
-        a, b = f.binary("and", block, low), f.binary("lshr", block, f.constant(32, wide))
-        c = d = f.zero(wide)
-        for turn in range(ROUNDS):
-            ka, kb = (
-                f.splat(f.binary("and", f.add(k, f.integer(turn * step)), f.integer(0xFFFFFFFF)), LANES)
-                for k, step in zip(key, KEY_STEPS)
-            )
-            x, z = (f.mul(v, f.constant(m, wide)) for v, m in zip((a, c), MULTIPLIERS))
-            a, c = _mixed(f, z, b, ka), _mixed(f, x, d, kb)
-            b, d = f.binary("and", z, low), f.binary("and", x, low)
-        at = f.offset(words, start, "i32")
-        for k, word in enumerate((a, b, c, d)):
-            short = f.convert("trunc", word, vector("i32", LANES))
-            places = f.offsets(at, f.lanes(range(k, 4 * LANES, 4), "i64"), "i32")
-            f.scatter(short, places, f.first_lanes(LANES, LANES))
-
-
-def _mixed(f: Function, product: Value, word: Value, key: Value) -> Value:
-    high = f.binary("lshr", product, f.constant(32, product.type))
-    return f.binary("xor", f.binary("xor", high, word), key)
+        drawn = (f.convert("trunc", x, vector("i32", LANES)) for x in philox(f, block, f.zero(wide), key))
+        f.store(interleaved(f, list(drawn)), f.offset(words, start, "i32"))
 
 
 def _sort(

@@ -9,7 +9,7 @@ import numpy as np
 
 from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of, vector
 from koubai.compile.math import functions
-from koubai.compile.native.philox import philox
+from koubai.compile.philox import philox
 
 __all__ = ["Emitter", "Number", "element", "memory"]
 
@@ -192,7 +192,8 @@ class Emitter:
 
     def random_word(self, block: Number, stream: Number, key: Sequence[int], which: int) -> Number:
         """Word number `which` of a block of random words, of 32 bits."""
-        return self.cast(philox(self, block, stream, key)[which], np.uint32)
+        (first, second), _ = self._alike(block, stream)
+        return self.cast(Number(philox(self.f, first, second, key)[which], np.uint64), np.uint32)
 
     # Comparison and choice
 
