@@ -28,7 +28,7 @@ WITHOUT_LOOPS = {
     "adjugate", "adjugate_slope", "argsort", "beta", "betaln", "cholesky", "det", "digamma", "eig", "eigh", "erfcinv",
     "erfinv", "fft", "gamma", "gammaln", "i0", "i1", "ifft", "inv", "irfft", "j0", "j1", "output", "pinv", "polygamma",
     "qr", "rfft", "searchsorted", "slogdet", "solve", "svd", "tril_inv",
-    "convolve", "discrete_output", "einsum",
+    "convolve", "discrete_output",
     "avg_pool", "avg_pool_spread", "convolution", "convolution_input", "convolution_weight", "max_pool",
     "max_pool_gather", "max_pool_spread",
     "checkpoint", "scan",
@@ -154,6 +154,18 @@ def test_a_mask_does_not_need_its_input() -> None:
     np.testing.assert_array_equal(program(x, step)[0], f(x, step))
     assert [nest.title[0].split()[2] for nest in program.nests] == ["dropout_mask", "multiply"]
     assert "random_word" in program.loops()
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from(DTYPES), st.integers(1, 40), st.sampled_from([-5, -4, -3, -2, -1, 2, 3, 4, 5]), st.integers(0, 3)
+)
+def test_slices_with_steps_are_read_and_written(dtype: Any, n: int, step: int, start: int) -> None:
+    x = np.arange(3 * n).reshape(3, n).astype(dtype)
+    pattern = (Ellipsis, slice(start if step > 0 else None, None, step))
+    same("getitem", x, pattern=pattern)
+    same("scatter", x[pattern], pattern=pattern, shape=x.shape)
+    same("assign", x, np.flip(x[pattern]), pattern=pattern)
 
 
 @settings(max_examples=15)

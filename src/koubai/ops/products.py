@@ -17,7 +17,10 @@ import numpy as np
 from koubai.errors import ShapeError, UnsupportedError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated, ndim_of, shape_of
-from koubai.ops.shape import flip, reshape
+from koubai.ops.lowering import Expand
+from koubai.ops.matmul import matmul
+from koubai.ops.reduce import sum as total
+from koubai.ops.shape import astype, flip, reshape, transpose
 
 # einsum
 
@@ -81,6 +84,24 @@ def _einsum(a: Any, b: Any, *, subscripts: str) -> Any:
     return np.transpose(y.reshape((*stack, *kept[0], *kept[1])), plan.result)[()]
 
 
+def _einsum_of_ops(a: Any, b: Any, *, subscripts: str) -> Any:
+    plan = _plan(subscripts)
+    shared, summed = len(plan.shared), len(plan.summed)
+    a, b = transpose(a, axes=plan.a), transpose(b, axes=plan.b)
+    stack, left, right = shape_of(a)[:shared], shape_of(a)[shared : ndim_of(a) - summed], shape_of(b)[shared + summed :]
+    if summed and (left or right):
+        inner = prod(shape_of(b)[shared : shared + summed])
+        y = matmul(reshape(a, shape=(*stack, prod(left), inner)), reshape(b, shape=(*stack, inner, prod(right))))
+    else:
+        # A matrix product would have an axis of length one: the factors are multiplied where they are summed.
+        b = reshape(b, shape=(*stack, *(1,) * len(left), *shape_of(b)[shared:]))
+        y = reshape(a, shape=(*shape_of(a), *(1,) * len(right))) * b
+        if summed:
+            dtype, y = y.dtype, total(y, axis=tuple(range(shared, shared + summed)), keepdims=False)
+            y = y if y.dtype == dtype else astype(y, dtype=dtype)
+    return transpose(reshape(y, shape=(*stack, *left, *right)), axes=plan.result)
+
+
 def _einsum_infer(a: Type, b: Type, *, subscripts: str) -> Type:
     first, second, result = split(subscripts)
     for number, (indices, t) in enumerate([(first, a), (second, b)]):
@@ -135,7 +156,7 @@ def _einsum_samples() -> list[Sample]:
 
 einsum = register(Op(
     "einsum", _einsum, _einsum_infer,
-    vjp=(_einsum_vjp_left, _einsum_vjp_right), linear=True, batch=_einsum_batch,
+    vjp=(_einsum_vjp_left, _einsum_vjp_right), linear=True, batch=_einsum_batch, lower=Expand(_einsum_of_ops),
     words=Words("y[kept indices] = sum over the others of a b", "dE/da = the same sum with g in place of y and b",
                 "A product summed over the indices that the result lacks; each factor's gradient is such a product "
                 "of the upstream gradient and the other factor.",

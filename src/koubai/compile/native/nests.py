@@ -10,7 +10,7 @@ import numpy as np
 from koubai.compile.index import Affine, Counter, Division, Index, Read, affine, counters_of, plus, times
 from koubai.compile.llvm.builder import Block, Module, Value, lanes_of, vector
 from koubai.compile.llvm.machine import Machine
-from koubai.compile.native.runs import Carried, interleaved, side_by_side
+from koubai.compile.native.runs import NEAR, Carried, interleaved, load_strided, side_by_side, store_strided
 from koubai.compile.native.scalars import Emitter, Number, element, memory
 from koubai.compile.nest import Apply, Check, Last, Literal, Load, Nest, Position, Store, buffers_read, loads_of, stride
 
@@ -170,13 +170,16 @@ class _Writer:
     def _wide(self, counter: Counter, lanes: int, mask: Value | None, body: Callable[[], None]) -> None:
         before = self.lanes, self.along, self.mask
         self.lanes, self.along, self.mask = lanes, counter if lanes > 1 else None, mask
+        if mask is None:
+            self.filled = lanes
         body()
         self.lanes, self.along, self.mask = before
 
     def _rest(self, counter: Counter, lanes: int, whole: int, body: Callable[[], None]) -> None:
         """The turns that do not fill a vector, under a mask."""
         with self._at(counter, self.f.integer(whole)):
-            self._wide(counter, lanes, self.f.first_lanes(counter.extent - whole, lanes), body)
+            self.filled = counter.extent - whole
+            self._wide(counter, lanes, self.f.first_lanes(self.filled, lanes), body)
 
     def _turns(self, counter: Counter, start: Any, stop: Any, step: int) -> Any:
         return _Turns(self, counter, start, stop, step)
@@ -337,6 +340,9 @@ class _Writer:
                 self.f.store(result, pointer)
             else:
                 self.f.masked_store(result, pointer, self.mask)
+        elif step in NEAR and not store.add:
+            pointer = self._pointer(store.buffer.slot, store.at, memory(dtype))
+            store_strided(self.f, result, pointer, self.filled, step)
         else:
             self.f.scatter(result, self._pointers(store.buffer.slot, store.at, memory(dtype)), self._all())
 
@@ -388,6 +394,9 @@ class _Writer:
                 value = self.f.load(pointer, wanted)
             else:
                 value = self.f.masked_load(pointer, wanted, self.mask)
+        elif (step := stride(x.at, self.along)) in NEAR:  # type: ignore[arg-type]
+            pointer = self._pointer(x.buffer.slot, x.at, kind)
+            value = load_strided(self.f, pointer, vector(kind, self.lanes), self.filled, step)
         else:
             value = self.f.gather(self._pointers(x.buffer.slot, x.at, kind), vector(kind, self.lanes), self._all())
         if x.dtype.kind == "b":

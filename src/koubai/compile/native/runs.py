@@ -6,11 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from koubai.compile.index import Counter, plus
-from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
+from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of, vector
 from koubai.compile.native.scalars import Emitter, Number, element
 from koubai.compile.nest import Last, Nest, Store, stride
 
-__all__ = ["Carried", "interleaved", "side_by_side"]
+__all__ = ["NEAR", "Carried", "interleaved", "load_strided", "side_by_side", "store_strided"]
+
+NEAR = (
+    -4,
+    -3,
+    -2,
+    -1,
+    2,
+    3,
+    4,
+)  # strides at which all that lies between is read too, which is faster than a gather (and for stores, than a scatter)
 
 
 class Carried:
@@ -42,6 +52,29 @@ def side_by_side(stores: Sequence[Store], along: Counter) -> bool:
         s.buffer.slot == first.buffer.slot and not s.add and s.at == plus(first.at, k) and stride(s.at, along) == count
         for k, s in enumerate(stores)
     )
+
+
+def load_strided(f: Function, pointer: Value, type: str, filled: int, step: int) -> Value:
+    """Elements `step` apart from the pointer on, of which the first `filled` lanes are needed; nothing beyond is read."""
+    kind, lanes, apart = element_of(type), lanes_of(type), abs(step)
+    if step < 0:
+        pointer = f.offset(pointer, step * (filled - 1), kind)
+    span, needed = apart * lanes, apart * (filled - 1) + 1
+    wide = vector(kind, span)
+    found = f.load(pointer, wide) if needed == span else f.masked_load(pointer, wide, f.first_lanes(needed, span))
+    places = [min(k if step > 0 else filled - 1 - k, filled - 1) for k in range(lanes)]
+    return f.shuffle(found, found, [apart * max(k, 0) for k in places])
+
+
+def store_strided(f: Function, value: Value, pointer: Value, filled: int, step: int) -> None:
+    """The first `filled` lanes go `step` apart from the pointer on; what lies between stays."""
+    lanes, apart = lanes_of(value.type), abs(step)
+    if step < 0:
+        pointer = f.offset(pointer, step * (filled - 1), element_of(value.type))
+    order = [min(k // apart, filled - 1) for k in range(apart * lanes)]
+    spread = f.shuffle(value, value, order if step > 0 else [filled - 1 - k for k in order])
+    here = (k % apart == 0 and k // apart < filled for k in range(apart * lanes))
+    f.masked_store(spread, pointer, f.lanes(list(here), "i1"))
 
 
 def interleaved(f: Function, vectors: Sequence[Value]) -> Value:
