@@ -100,9 +100,9 @@ def _plain(x: Any) -> str:
 @cache
 def _surroundings() -> str:
     """The processor, the versions, and the compiler's source by name, size and time of change."""
-    from importlib.metadata import version
+    from llvmlite import __version__ as llvmlite  # of which LLVM is a part
 
     root = Path(__file__).parents[1]
     files = sorted(path for folder in FOLDERS for path in (root / folder).rglob("*.py"))
     sources = [(str(path.relative_to(root)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return repr((host(), version("llvmlite"), np.__version__, sources))
+    return repr((host(), llvmlite, np.__version__, sources))

@@ -164,6 +164,7 @@ def _stored(order: Sequence[Any], outputs: set[Any], users: dict[Any, list[Any]]
             or node in outputs
             or not isinstance(how, (Scalar, View, Guard))
             or any(native(user) is None for user in users.get(node, ()))
+            or (isinstance(how, View) and len(node.inputs) > 1 and len(set(users.get(node, ()))) > 1)
             or (isinstance(how, Scalar) and _worth_storing(node, users.get(node, ())))
             or depth[node] > DEEPEST
         ):

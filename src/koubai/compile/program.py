@@ -175,7 +175,7 @@ class Frame:
         if not self.program.asks:
             yield None
             return
-        run = _Run(self.program.source, self.table, self.arena_address)
+        run = _Run(self.program, self.table, self.arena_address)
         entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
         # And not ctypes.cast, which makes its argument refer to itself.
         yield ctypes.c_void_p.from_buffer(entry)
@@ -186,34 +186,37 @@ class Frame:
 class _Run:
     """What callbacks see during one call: where the buffers lie, and values that are not arrays."""
 
-    def __init__(self, source: Source, table: Any, base: int) -> None:
-        self.plan, self.offsets = source.plan, source.assembled.offsets
-        self.table, self.base = table, base
+    def __init__(self, program: Program, table: Any, base: int) -> None:
+        self.program, self.table, self.base = program, table, base
         self.tuples: dict[Any, Any] = {}
         self.error: BaseException | None = None
 
     def enter(self, number: int, table: int) -> int:
         """Compute step `number`; what native code calls. 1 if that failed."""
         try:
-            self._compute(self.plan.steps[number])
+            self._compute(self.program.source.plan.steps[number])
         except BaseException as error:  # must not cross native code; raised again after the call
             self.error = error
             return 1
         return 0
 
+    @property
+    def buffers(self) -> dict[Any, Buffer]:
+        return self.program.source.plan.buffers
+
     def _compute(self, node: Any) -> None:
         inputs = [self._value(x) if isinstance(x, Node) else x for x in node.inputs]
         result = node.op.forward(*inputs, **node.params)
-        if node in self.plan.buffers:
-            self._array(self.plan.buffers[node])[...] = result
+        if node in self.buffers:
+            self._array(self.buffers[node])[...] = result
         elif isinstance(node.type, tuple):
             self.tuples[node] = result
 
     def _value(self, x: Node) -> Any:
         if x in self.tuples:
             return self.tuples[x]
-        if x in self.plan.buffers:
-            return self._array(self.plan.buffers[x])[()]
+        if x in self.buffers:
+            return self._array(self.buffers[x])[()]
         # What a check asks about may have been fused away: computed here, once, for its message.
         return self._again(x)
 
@@ -224,7 +227,8 @@ class _Run:
     def _array(self, buffer: Buffer) -> np.ndarray[Any, Any]:
         if not buffer.bytes:
             return np.empty(buffer.type.shape, buffer.type.dtype)
-        at = self.base + self.offsets[buffer.slot] if buffer.slot in self.offsets else self.table[buffer.slot]
+        offsets = self.program.source.assembled.offsets
+        at = self.base + offsets[buffer.slot] if buffer.slot in offsets else self.table[buffer.slot]
         memory = (ctypes.c_uint8 * buffer.bytes).from_address(at)
         flat = np.ctypeslib.as_array(memory).view(buffer.type.dtype)
         strides = [s * flat.itemsize for s in buffer.strides]

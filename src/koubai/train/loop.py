@@ -22,7 +22,7 @@ from koubai.train.step import Batch, InterpretedSteps, Pass, State, Step
 __all__ = ["Plan", "Training"]
 
 BETWEEN_CALLBACKS = 0.05  # seconds, so that Ctrl-C is answered at once too
-COMPILING = 0.3  # seconds that it takes, about
+COMPILING = 0.1  # seconds; compiling takes 0.2 to 0.3 once, and some hundredths when the cache has it
 REMEDY = "lower the learning rate, standardize the inputs, or clip the gradient (clip=1.0)"
 
 
@@ -291,7 +291,9 @@ def _refuse_not_finite(arrays: Sequence[Any], names: Sequence[str]) -> None:
 
 
 def _worth_compiling(step: Step, plan: Plan, updates: Sequence[Any]) -> bool:
-    """Whether the interpreted training would take longer than compiling it: some 0.3 seconds.
+    """Whether the interpreted training would take longer than a little.
+
+    Whether an object is in the cache must not matter: the same call gives the same bits in every process.
 
     A step costs some 0.3 ms, and 6 operations for each parameter and example at some 20 in a nanosecond.
     """

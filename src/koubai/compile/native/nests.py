@@ -19,6 +19,7 @@ __all__ = ["Written", "write_check", "write_nest"]
 ALONE = "nounwind noinline"  # inlining would only make one function of many, which LLVM compiles more slowly
 WORTH_SHARING = 4.0  # microseconds; two threads meet in some 0.2
 UNIT = 1 << 13  # elements that a thread takes at once from a nest with one loop
+LIGHT = 6  # operations
 CHAINS = 4  # sums that a long reduction keeps, so that one addition need not wait for the last
 
 
@@ -203,7 +204,7 @@ class _Writer:
             return
         start_all = self.f.splat(start.value, self.lanes)
         *others, last = nest.inner or [Counter(1)]
-        chains = CHAINS if last.extent >= 2 * CHAINS else 1
+        chains = CHAINS if last.extent >= 2 * CHAINS and _is_light(nest) else 1
         sums = [self.f.variable(start_all) for _ in range(chains)]
 
         def take(chain: Value) -> None:
@@ -243,7 +244,7 @@ class _Writer:
         others = [c for c in nest.inner if c is not along]
         lanes = self._lanes_for(along.extent, _widest(nest))
         start_all = self.f.splat(start.value, lanes)
-        chains = CHAINS if along.extent >= 2 * CHAINS * lanes else 1
+        chains = CHAINS if along.extent >= 2 * CHAINS * lanes and _is_light(nest) else 1
         sums = [self.f.variable(start_all) for _ in range(chains)]
 
         def take(chain: Value) -> None:
@@ -569,6 +570,17 @@ def _widest(nest: Nest) -> int:
     dtypes = [s.buffer.type.dtype for s in nest.stores] + [x.dtype for x in loads_of(nest.stores)]
     floats = [d.itemsize for d in dtypes if d.kind == "f"]
     return int(max(floats or [d.itemsize for d in dtypes]))
+
+
+def _is_light(nest: Nest) -> bool:
+    """Whether what is folded is computed in less time than the sum takes, so that several sums pay."""
+    found, stack = 0, [s.value for s in nest.stores]
+    while stack and found <= LIGHT:
+        x = stack.pop()
+        if isinstance(x, Apply):
+            found += 1
+            stack += x.inputs
+    return found <= LIGHT
 
 
 def _continuous(at: Index, outer: Counter, inner: Counter) -> bool:
