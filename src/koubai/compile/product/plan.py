@@ -52,7 +52,9 @@ def plan_of(p: Problem) -> Plan:
         # B comes from afar and is read once: then best in nearly the order in which it lies.
         depth = _even(p.depth, 32)
     block = max(1, 2 * p.machine.l2 // (max(1, depth) * p.itemsize * rows))
-    return Plan(rows, columns, depth, block, pack_b, p.c.columns > 2 * p.c.rows)
+    # A division of rows has each thread copy all of B; a division of few columns is uneven.
+    panels = -(-p.c.columns // columns)
+    return Plan(rows, columns, depth, block, pack_b, p.c.columns > 2 * p.c.rows and panels >= min(tiles, 16))
 
 
 def spare_registers(p: Problem) -> int:
@@ -92,4 +94,4 @@ def _cycles(p: Problem, vectors: int, r: int, v: int) -> float:
                 issued = rows * width + width + 3 + (rows if width > 1 else 0)
                 turn = max(rows * width / 2, (rows + width) / 1.9, issued / 6, 4) + 0.12 * rows + 0.35 * width
                 total += row_panels * panels * (p.depth * turn + rows * width + 20)
-    return total * (1 + 0.01 * kinds) + kinds * min(1500, 0.05 * total)
+    return total * (1 + 0.01 * kinds) + kinds * min(1500, 0.1 * total)
