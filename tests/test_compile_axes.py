@@ -152,7 +152,7 @@ def test_a_mask_does_not_need_its_input() -> None:
     inputs = [placeholder(type_of(v), Tensor) for v in (x, step)]
     program = Program(inputs, simplify([f(*inputs)], {x: x for x in inputs}))
     np.testing.assert_array_equal(program(x, step)[0], f(x, step))
-    assert [nest.title[0].split()[2] for nest in program.nests] == ["dropout_mask", "multiply"]
+    assert [nest.title[0].split()[2] for nest in program.source.nests] == ["dropout_mask", "multiply"]
     assert "random_word" in program.loops()
 
 

@@ -12,15 +12,8 @@ from koubai.compile.nest import Last, Nest, Store, stride
 
 __all__ = ["NEAR", "Carried", "interleaved", "load_strided", "side_by_side", "store_strided"]
 
-NEAR = (
-    -4,
-    -3,
-    -2,
-    -1,
-    2,
-    3,
-    4,
-)  # strides at which all that lies between is read too, which is faster than a gather (and for stores, than a scatter)
+# Strides at which whole vectors with all that lies between are faster than gathers and scatters.
+NEAR = (-4, -3, -2, -1, 2, 3, 4)
 
 
 class Carried:
@@ -55,7 +48,7 @@ def side_by_side(stores: Sequence[Store], along: Counter) -> bool:
 
 
 def load_strided(f: Function, pointer: Value, type: str, filled: int, step: int) -> Value:
-    """Elements `step` apart from the pointer on, of which the first `filled` lanes are needed; nothing beyond is read."""
+    """Elements `step` apart from the pointer on; beyond the first `filled` nothing is read."""
     kind, lanes, apart = element_of(type), lanes_of(type), abs(step)
     if step < 0:
         pointer = f.offset(pointer, step * (filled - 1), kind)
