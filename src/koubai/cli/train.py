@@ -27,7 +27,7 @@ from koubai.train import (
     fit,
     save,
 )
-from koubai.train.metrics import outputs_of
+from koubai.train.predict import outputs_of
 from koubai.train.prepare import lost_digits
 
 __all__ = ["train"]

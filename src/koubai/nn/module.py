@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import index
 from typing import Any, ClassVar, Self
@@ -409,15 +410,21 @@ class Module:
         x = np.asarray(x.value if isinstance(x, Node) else x)
         if x.dtype.kind not in "biufc":
             raise DTypeError(f"predict: expected an array of numbers, got dtype {x.dtype}")
+        with self.evaluating():
+            y = self(x.astype(self.input_dtype(x.dtype), copy=False))
+        return np.asarray(y._concrete("predict()")) if isinstance(y, Tensor) else y
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """In eval mode and without recording for a while; afterwards every layer is in the mode it was in."""
         modes = [(module, module.training) for module in self.modules()]
         self.eval()
         try:
             with no_grad():
-                y = self(x.astype(self.input_dtype(x.dtype), copy=False))
+                yield
         finally:
             for module, mode in modes:
                 module.training = mode
-        return np.asarray(y._concrete("predict()")) if isinstance(y, Tensor) else y
 
     # Copies and text
 

@@ -17,7 +17,8 @@ from koubai.train.callbacks import as_callbacks
 from koubai.train.gradient_check import check_network
 from koubai.train.history import History
 from koubai.train.loop import Plan, Training
-from koubai.train.metrics import Metric, loss_function, named_metrics, one_number, outputs_of
+from koubai.train.metrics import Metric, loss_function, named_metrics, one_number
+from koubai.train.predict import outputs_of
 from koubai.train.prepare import (
     A_FEW,
     aligned,

@@ -15,8 +15,9 @@ from koubai.errors import TrainingError, UsageError
 from koubai.nn import Module
 from koubai.train.callbacks import Callback, EarlyStopping
 from koubai.train.history import History
-from koubai.train.metrics import Metric, higher_is_better, one_number, outputs_of, value_on
+from koubai.train.metrics import Metric, higher_is_better, one_number, value_on
 from koubai.train.native import Failed, NativeSteps
+from koubai.train.predict import Predictor
 from koubai.train.step import Batch, InterpretedSteps, Pass, State, Step
 
 __all__ = ["Plan", "Training"]
@@ -85,6 +86,8 @@ class Training:
         known = ["loss", *plan.metrics, *(f"val_{m}" for m in ("loss", *plan.metrics) if plan.validation)]
         if self.monitor not in known:
             raise UsageError(f"EarlyStopping: there is no {self.monitor!r} to monitor; there are {', '.join(known)}")
+        rows = len(plan.validation[0]) * plan.epochs if plan.validation else 0
+        self._predictor = Predictor(step.model, rows if plan.compile else 0)
         self._updates = _updates(len(step.x), plan)
         self.steps = len(self._updates)
 
@@ -220,7 +223,7 @@ class Training:
         if self._plan.validation is None:
             return
         x, t = self._plan.validation
-        y = outputs_of(self.model, x)
+        y = self._predictor(x)
         self.logs["val_loss"] = value_on(self._loss, y, t)
         for name, metric in self._plan.metrics.items():
             self.logs[f"val_{name}"] = one_number(name, metric, y, t)

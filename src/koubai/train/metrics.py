@@ -22,13 +22,11 @@ __all__ = [
     "loss_function",
     "named_metrics",
     "one_number",
-    "outputs_of",
     "value_on",
 ]
 
 Array = np.ndarray[Any, Any]
 Metric = Callable[[Array, Array], float]
-BATCH = 1024
 
 
 def accuracy(y: Array, t: Array) -> float:
@@ -177,15 +175,3 @@ def value_on(loss: Callable[[Any, Any], Any], y: Array, t: Array) -> float:
     with no_grad(), np.errstate(all="ignore"):
         value = loss(constant(y, Tensor), t)
     return float(value.value if isinstance(value, Node) else value)
-
-
-def outputs_of(model: Any, x: Array, batch_size: int = BATCH) -> Array:
-    """The model's outputs for all rows, in eval mode, computed in batches to bound the memory."""
-    if len(x) <= batch_size:
-        return np.asarray(model.predict(x))
-    first = np.asarray(model.predict(x[:batch_size]))
-    y = np.empty((len(x), *first.shape[1:]), first.dtype)
-    y[:batch_size] = first
-    for start in range(batch_size, len(x), batch_size):
-        y[start : start + batch_size] = model.predict(x[start : start + batch_size])
-    return y
