@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 import weakref
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 import koubai as kb
 import koubai.numpy as knp
-from koubai.compile import Program, simplify
+from koubai.compile import Program, simplify, source
 from koubai.graph import Node, Op, Sample, Type, placeholder, registry, topological, type_of
 from koubai.ops.structure import outputs_of
 from koubai.tensor import Tensor
@@ -107,6 +108,37 @@ def test_another_type_is_compiled_anew() -> None:
     assert f(np.ones((2, 2))) == 4
     assert f(np.ones(3, np.float32)).dtype == np.float32
     assert len(f.programs) == 3
+
+
+def test_compiling_again_and_again_is_said_once() -> None:
+    f = kb.compile(lambda x: x * 2)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for n in range(1, 16):
+            f(np.ones(n))
+    assert [str(w.message).count("pad arrays") for w in said] == [1]
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("LLVM ERROR: cannot select")])
+def test_what_cannot_be_compiled_is_interpreted(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fails(*args: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(source, "write_program", fails)
+    f = kb.compile(lambda x: knp.tanh(x) * 2)
+    with pytest.warns(UserWarning, match="interpreted, since compiling it failed"):
+        y = f(np.ones(3))
+    np.testing.assert_array_equal(y, knp.tanh(np.ones(3)) * 2)
+    np.testing.assert_array_equal(f(np.ones(3)), y)  # without another warning
+    assert "interpreted" in str(f)
+
+
+def test_an_index_out_of_range_is_refused_before_it_is_used() -> None:
+    f = kb.compile(lambda x, i: knp.sum(x[i] * 2.0))
+    assert f(np.arange(5.0), np.array([0, -5])) == 0.0
+    for bad in (5, -6, 10**12):
+        with pytest.raises(IndexError, match="out of bounds"):
+            f(np.arange(5.0), np.array([0, bad]))
 
 
 def test_values_cannot_be_branched_on() -> None:

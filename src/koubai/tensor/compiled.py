@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from koubai.graph import Node, constant, to_text
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.trace import ARRAYS, Trace, type_of_value
 from koubai.tensor.trees import flatten
 
+if TYPE_CHECKING:
+    from koubai.compile import Program
+
 __all__ = ["Compiled", "compile"]
+
+MANY = 10  # programs of one function, at which something is said
 
 
 def compile(f: Callable[..., Any]) -> Compiled:
@@ -31,6 +37,7 @@ def compile(f: Callable[..., Any]) -> Compiled:
     Returns
     -------
     Compiled
+        ``print`` shows its graphs and what of them runs in NumPy by callback.
         Plain arrays in, plain arrays out. Called with a tensor whose gradient is wanted, it runs `f` itself,
         so that it can be differentiated like any function.
 
@@ -41,6 +48,7 @@ def compile(f: Callable[..., Any]) -> Compiled:
 
     Examples
     --------
+    >>> import numpy as np
     >>> import koubai as kb
     >>> import koubai.numpy as knp
     >>> g = kb.compile(lambda x: knp.sum(knp.sin(x) ** 2))
@@ -75,18 +83,32 @@ class Compiled:
         if traced is None:
             traced = _Traced(self.f, leaves, rebuild)
             known.append(traced)
+            self._remark()
+        if traced.program is None:
+            return self.f(*args)
         results = traced(leaves)
         if any(isinstance(x, Node) for x in leaves):
             results = [constant(y, Tensor) for y in results]
         return traced.trace.rebuild(results)
 
+    def _remark(self) -> None:
+        """Say once that compiling goes on and on."""
+        count = len(self._traced())
+        if count == MANY:
+            name = getattr(self.f, "__name__", "the function")
+            warn(
+                f"compile: {name} has been compiled for {count} combinations of shapes, dtypes and settings, which "
+                f"costs time at each new one; pad arrays to a few fixed shapes, and pass numbers that change as arrays",
+                stacklevel=3,
+            )
+
     def loops(self) -> str:
         """The loops of every program, as readable text."""
-        return "\n\n".join(traced.program.loops() for traced in self._traced())
+        return "\n\n".join(traced.program.loops() for traced in self._traced() if traced.program)
 
     def ir(self) -> str:
         """The LLVM IR of every program, as it is handed to LLVM."""
-        return "\n\n".join(traced.program.ir for traced in self._traced())
+        return "\n\n".join(traced.program.ir for traced in self._traced() if traced.program)
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self._traced())) or "not called yet, so not compiled"
@@ -101,18 +123,24 @@ def _signature(args: Sequence[Any], leaves: Sequence[Any]) -> Any:
 
 
 class _Traced:
-    """One trace of a function and its program."""
+    """One trace of a function and its program; None where making it failed, and the function itself must run."""
 
     def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> None:
         from koubai.compile import Program
 
         self.trace = Trace(f, leaves, rebuild)
-        self.program = Program([*self.trace.inputs, *self.trace.stand_ins], self.trace.outputs)
+        self.program: Program | None = None
+        try:
+            self.program = Program([*self.trace.inputs, *self.trace.stand_ins], self.trace.outputs)
+        except Exception as error:  # the compiler's fault or the machine's, not the user's: right numbers, more slowly
+            name = getattr(f, "__name__", "the function")
+            warn(f"compile: {name} is interpreted, since compiling it failed: {error!r}", stacklevel=4)
 
     def __call__(self, leaves: Sequence[Any]) -> list[Any]:
         trace = self.trace
         given = [leaves[i].value if isinstance(leaves[i], Node) else leaves[i] for i in trace.positions]
         states = [state.read() for state in trace.states]
+        assert self.program is not None
         results = list(self.program(*given, *states, *(node.value for node in trace.captured)))
         count = len(results) - len(trace.changed)
         for state, value in zip(trace.changed, results[count:]):
@@ -120,6 +148,8 @@ class _Traced:
         return results[:count]
 
     def __str__(self) -> str:
-        callbacks = self.program.callbacks()
+        callbacks = self.program.callbacks() if self.program else []
         through = f"in NumPy, by callback: {', '.join(callbacks)}" if callbacks else "everything is native"
+        if self.program is None:
+            through = "interpreted, since compiling it failed"
         return f"traced\n{to_text(self.trace.traced)}\n\nsimplified\n{to_text(self.trace.outputs)}\n\n{through}"

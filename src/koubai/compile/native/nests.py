@@ -385,17 +385,18 @@ class _Writer:
 
     def _loaded(self, x: Load) -> Number:
         kind = memory(x.dtype)
-        wide = self.along is not None and self.along in x.counters
-        if not wide:
+        along = self.along if self.along in x.counters else None
+        step = None if along is None else stride(x.at, along)
+        if along is None:
             value = self.f.load(self._pointer(x.buffer.slot, x.at, kind), kind)
-        elif stride(x.at, self.along) == 1:  # type: ignore[arg-type]
+        elif step == 1:
             pointer = self._pointer(x.buffer.slot, x.at, kind)
             wanted = vector(kind, self.lanes)
             if self.mask is None:
                 value = self.f.load(pointer, wanted)
             else:
                 value = self.f.masked_load(pointer, wanted, self.mask)
-        elif (step := stride(x.at, self.along)) in NEAR:  # type: ignore[arg-type]
+        elif step is not None and step in NEAR:
             pointer = self._pointer(x.buffer.slot, x.at, kind)
             value = load_strided(self.f, pointer, vector(kind, self.lanes), self.filled, step)
         else:
