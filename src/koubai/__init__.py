@@ -24,7 +24,7 @@ _HOME = {
         "tensor", "value_and_grad", "vjp", "vmap",
     ),
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
-    "koubai.train": ("History", "evaluate", "fit", "load", "save"),
+    "koubai.train": ("History", "StepReport", "evaluate", "fit", "load", "save", "verify_step"),
 }  # fmt: skip
 _MODULES = ("data", "nn", "numpy", "optim", "special", "train")
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
@@ -106,7 +106,9 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.tensor import vjp as vjp
     from koubai.tensor import vmap as vmap
     from koubai.train import History as History
+    from koubai.train import StepReport as StepReport
     from koubai.train import evaluate as evaluate
     from koubai.train import load as load
     from koubai.train import save as save
+    from koubai.train import verify_step as verify_step
     from koubai.train.fitting import fit as fit

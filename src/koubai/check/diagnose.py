@@ -32,7 +32,7 @@ def diagnose(
     First each op of the graph is checked by itself, inputs before users; if one is wrong, it is the culprit.
     Otherwise the arguments of the function are named.
     """
-    whole = problem.names[0].startswith("argument")
+    whole = not problem.names[0].startswith("input")  # and not one op of a graph
     for suspect in suspects(problem) if whole else ():
         found = _first_fault(suspect, _weights(suspect), range(len(suspect.leaves)), mode, tolerance)
         if found is not None:
@@ -58,9 +58,7 @@ def _first_fault(
     return None
 
 
-def _fault_of(
-    problem: Problem, weights: list[Any], leaf: int, mode: str, tolerance: Tolerance
-) -> Diagnosis | None:
+def _fault_of(problem: Problem, weights: list[Any], leaf: int, mode: str, tolerance: Tolerance) -> Diagnosis | None:
     rng = np.random.default_rng(1)
     gradients = problem.reverse(weights) if mode == "reverse" else None
     positions = np.arange(as_vector([problem.leaves[leaf]]).size)
@@ -132,10 +130,6 @@ def _worst(
     x = problem.leaves[leaf]
     per = 2 if np.iscomplexobj(x) else 1
     index = tuple(int(i) for i in np.unravel_index(int(positions[at]) // per, np.shape(x)))
-    label = (
-        f"{problem.subject}, {problem.names[leaf]}"
-        if problem.subject != "the function"
-        else problem.names[leaf]
-    )
+    label = f"{problem.subject}, {problem.names[leaf]}" if problem.subject != "the function" else problem.names[leaf]
     part = (" (real part)", " (imaginary part)")[int(positions[at]) % 2] if per == 2 else ""
     return Diagnosis(mode, label + part, index, float(a[at]), float(n[at]), kind, cause)

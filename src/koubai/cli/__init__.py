@@ -34,6 +34,7 @@ def cli() -> None:
     koubai train digits                        handwritten digits, bundled
     koubai train table.csv --target price      a table of your own
     koubai train folder                        IDX files, as of MNIST
+    koubai verify net.py:model --data digits   one training step three ways, compared
     koubai ops                                 every operation with its local derivative
     """
 
@@ -85,6 +86,33 @@ def train(**options: Any) -> None:
         for s, handler in before.items():
             signal.signal(s, handler)
     click.get_current_context().exit(code)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--data", "source", metavar="SOURCE", help="As in `koubai train`.  [default: what it was trained on]")
+@click.option("--target", metavar="COLUMN", help="Column of a CSV file to predict: its name.  [default: the last]")
+@click.option("--task", type=click.Choice(["classification", "regression"]), help="As in `koubai train`.")
+@click.option("--loss", help="cross_entropy, mse, ...  [default: by the data]")
+@click.option("--optimizer", help="Its name: adam, sgd, adamw, ...  [default: adam]")
+@click.option("--lr", type=click.FloatRange(min=0, min_open=True), help="Learning rate.  [default: the optimizer's]")
+@click.option("--batch-size", type=click.IntRange(1, MOST), help="Examples a step.  [default: 32]")
+@click.option("--step", type=click.IntRange(1, MOST), default=1, show_default=True, help="Which step of the training.")
+@click.option(
+    "--count", type=click.IntRange(1, MOST), default=50, show_default=True, help="Numbers differentiated numerically."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides the order of the examples.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def verify(**options: Any) -> None:
+    """Take one training step three ways: numerically, by the interpreter, by the compiled program.
+
+    MODEL is FILE.py:NAME, where NAME is a model, a dict of kb.verify_step's arguments (model, data, loss, ...), or a
+    function without arguments that returns one of them; or a file that `koubai train` or kb.save wrote. The exit
+    code is 1 where the three disagree.
+    """
+    from koubai.cli.verify import verify as run
+
+    click.get_current_context().exit(run(**options))
 
 
 @cli.command()

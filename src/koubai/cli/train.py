@@ -30,7 +30,7 @@ from koubai.train import (
 from koubai.train.predict import outputs_of
 from koubai.train.prepare import lost_digits
 
-__all__ = ["train"]
+__all__ = ["read_source", "train"]
 
 INTERRUPTED = 130
 TEST, VALIDATION = 0.2, 0.1
@@ -67,7 +67,7 @@ def train(
     """Run the whole job; returns the exit code."""
     say = say_to(sys.stderr if as_json else sys.stdout)
     _refuse_steps(optimizer, lr)
-    whole, test = _read(source, target, task)
+    whole, test = read_source(source, target, task)
     _refuse_numbers(whole)
     sizes = _hidden(hidden, whole)
     parts = _parts(whole, test, seed)
@@ -94,7 +94,8 @@ def train(
 FILES = ("model.safetensors", "history.csv", "curves.svg")
 
 
-def _read(source: str, target: str | None, task: str | None) -> tuple[Dataset, Dataset | None]:
+def read_source(source: str, target: str | None, task: str | None) -> tuple[Dataset, Dataset | None]:
+    """A bundled set, a CSV file or a folder of IDX files, and its test part where it brings one."""
     path = Path(source)
     if source in data.names():
         _refuse_options(target, task, "a bundled set")

@@ -180,6 +180,9 @@ class Op:
         # Copies and pickles keep the identity: an op is looked up by its name, never duplicated.
         return (registered, (self.name,))
 
+    def __deepcopy__(self, memo: Any) -> Op:
+        return self  # also one that is not registered
+
 
 _registry: dict[str, Op] = {}
 

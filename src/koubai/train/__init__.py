@@ -9,6 +9,8 @@ from koubai.train.fitting import evaluate, fit
 from koubai.train.gradient_check import GradCheck, check_network
 from koubai.train.history import History
 from koubai.train.scaling import Standardize, Unstandardize
+from koubai.train.step_report import StepReport
+from koubai.train.verify import verify_step
 
 __all__ = [
     "Callback",
@@ -17,6 +19,7 @@ __all__ = [
     "GradCheck",
     "History",
     "Standardize",
+    "StepReport",
     "Unstandardize",
     "check_network",
     "evaluate",
@@ -24,4 +27,5 @@ __all__ = [
     "load",
     "read_info",
     "save",
+    "verify_step",
 ]

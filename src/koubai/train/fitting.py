@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from koubai import optim
 from koubai.errors import DTypeError, UsageError
-from koubai.graph import Node, constant
 from koubai.nn import Module
-from koubai.tensor import Tensor
+from koubai.train.arguments import checked, clipping, pure, refuse_loss
 from koubai.train.callbacks import as_callbacks
 from koubai.train.gradient_check import check_network
 from koubai.train.history import History
 from koubai.train.loop import Plan, Training
 from koubai.train.metrics import Metric, loss_function, named_metrics, one_number
 from koubai.train.predict import outputs_of
-from koubai.train.prepare import (
-    A_FEW,
-    aligned,
-    as_pair,
-    first_outputs,
-    refuse_lost_digits,
-    refuse_probabilities,
-    refuse_targets,
-)
+from koubai.train.prepare import A_FEW, aligned, as_pair, refuse_targets
 from koubai.train.progress import progress_callbacks
 from koubai.train.step import Step
 
@@ -145,17 +134,17 @@ def fit(
     if not any(p.requires_grad for p in model.parameters()):
         raise UsageError("fit: the model has no parameter to train; they are all frozen, or there are none")
     function = loss_function(loss)
-    x, t, shape = _checked(model, data, loss, "data")
+    x, t, shape = checked(model, data, loss, "data")
     validation = None
     if validation_data is not None:
-        *validation_pair, _ = _checked(model, validation_data, loss, "validation_data")
+        *validation_pair, _ = checked(model, validation_data, loss, "validation_data")
         validation = (validation_pair[0], validation_pair[1])
-    _refuse_loss(model, function, x, t)
+    refuse_loss("fit", model, function, x, t)
     plan = Plan(
         int(epochs), int(batch_size), int(accumulate), int(seed), bool(shuffle), bool(drop_last),
         _beside_loss(metrics), validation, bool(compile),
     )  # fmt: skip
-    step = Step(model, function, _pure(optimizer), x, t, _clipping(clip))
+    step = Step(model, function, pure("fit", optimizer), x, t, clipping("fit", clip))
     hooks = [*as_callbacks(callbacks, early_stopping), *progress_callbacks(progress)]
     training = Training(step, plan, shape, hooks)
     if check:
@@ -168,48 +157,6 @@ def _beside_loss(metrics: Any) -> dict[str, Metric]:
     if "loss" in named or "val_loss" in named:
         raise UsageError("fit: a metric may not be named 'loss', as the history's loss is; give its function a name")
     return named
-
-
-def _checked(model: Module, data: Any, loss: Any, what: str) -> tuple[Any, Any, tuple[int, ...]]:
-    x, t = as_pair(data, model, what)
-    refuse_lost_digits(data, x, t, what)
-    y = first_outputs(model, x)
-    refuse_targets(loss, y, t, what)
-    refuse_probabilities(loss, model, x[: len(y)])
-    return x, aligned(t, y), y.shape[1:]
-
-
-def _refuse_loss(model: Module, loss: Callable[[Any, Any], Any], x: Any, t: Any) -> None:
-    """One call on a few examples: errors of shape come out here, and what the loss returns is looked at."""
-    y = constant(np.asarray(model.predict(x[:A_FEW])), Tensor, requires_grad=True)
-    with np.errstate(all="ignore"):
-        value = loss(y, t[:A_FEW])
-    if not isinstance(value, Node) or value.shape != ():
-        got = f"shape {value.shape}" if isinstance(value, Node) else type(value).__name__
-        raise UsageError(f"fit: the loss must return a tensor with one number, the mean over the examples; got {got}")
-    if not value.requires_grad:
-        raise UsageError(
-            "fit: the loss does not depend on the outputs in a way that can be differentiated; compute it from "
-            "its first argument with operators and kb.numpy"
-        )
-
-
-def _pure(optimizer: Any) -> Any:
-    found = optim.get(optimizer)
-    if not hasattr(found, "init") or not hasattr(found, "update"):
-        raise UsageError(
-            f"fit: {type(found).__name__} evaluates the loss several times a step, which a training in batches cannot "
-            f"offer; call its step(model, closure) in a loop of your own"
-        )
-    return found
-
-
-def _clipping(clip: Any) -> Callable[[Any], Any] | None:
-    if clip is None or callable(clip):
-        return clip  # type: ignore[no-any-return]
-    if isinstance(clip, bool) or not isinstance(clip, (int, float)) or not clip > 0:
-        raise UsageError(f"fit: clip must be a number above 0 or a function, got {clip!r}")
-    return partial(optim.clip_by_global_norm, max_norm=float(clip))
 
 
 def evaluate(model: Module, data: Any, measures: Any, *, batch_size: int = 1024) -> Any:

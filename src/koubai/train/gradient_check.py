@@ -7,9 +7,10 @@ very examples, in float64.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,11 @@ from koubai.check.slope import slope_of
 from koubai.diff import gradients
 from koubai.errors import GradientError
 from koubai.graph import Node, constant, topological
-from koubai.nn import Module, functional_call
-from koubai.tensor import Tensor
+from koubai.nn import Module, stateful_call
+from koubai.tensor import Tensor, no_grad
 from koubai.tensor.function import layer_of
 
-__all__ = ["GradCheck", "check_network"]
+__all__ = ["GradCheck", "Network", "check_network", "comparable", "compare_some"]
 
 LARGEST_STEP = 2.0**-6
 MOVES = 3
@@ -61,10 +62,22 @@ class GradCheck:
         return f"backpropagation and numerical differentiation agree {error} on {self.checked} parameters"
 
 
-class _Network:
-    """A float64 copy of the network, its loss on some examples, and the parameters that may be moved."""
+class Network:
+    """A float64 copy of the network, its loss on some examples, and the parameters that may be moved.
 
-    def __init__(self, model: Module, loss: Callable[[Any, Any], Any], x: Any, t: Any) -> None:
+    Parameters
+    ----------
+    model : Module
+    loss : callable
+    batches : pairs (x, t)
+        Seen one after the other; the loss is the mean over the examples of all of them.
+
+    Attributes
+    ----------
+    params : dict from path to array
+    """
+
+    def __init__(self, model: Module, loss: Callable[[Any, Any], Any], batches: Sequence[tuple[Any, Any]]) -> None:
         try:
             self.twin = deepcopy(model)
         except TypeError as error:
@@ -75,20 +88,33 @@ class _Network:
         wide = np.complex128 if model.dtype.kind == "c" else np.float64
         self.twin.astype(wide)
         self.loss = loss
-        self.x = x.astype(model.input_dtype(x.dtype) if x.dtype.kind in "iu" else wide)
-        self.t = t.astype(wide) if t.dtype.kind in "fc" else t
+        self.batches = [
+            (
+                x.astype(model.input_dtype(x.dtype) if x.dtype.kind in "iu" else wide),
+                t.astype(wide) if t.dtype.kind in "fc" else t,
+            )
+            for x, t in batches
+        ]
         self.params = {
             name: np.array(p.value) for name, p in self.twin.named_parameters() if p.requires_grad and p.size
         }
 
     def value(self, params: Any) -> Any:
-        # functional_call drops what layers store meanwhile, so that dropout drops the same at every call.
-        y = functional_call(self.twin, params, self.x)
-        return self.loss(y if isinstance(y, Node) else constant(y, Tensor), self.t)
+        """The loss at these parameters. What layers store meanwhile is dropped: dropout drops the same every time."""
+        total: Any = None
+        buffers: dict[str, Any] = {}
+        for x, t in self.batches:
+            y, buffers = stateful_call(self.twin, {**params, **buffers}, x)
+            loss = self.loss(y if isinstance(y, Node) else constant(y, Tensor), t)
+            if len(self.batches) == 1:
+                return loss
+            total = loss * len(x) if total is None else total + loss * len(x)
+        return total / sum(len(x) for x, _ in self.batches)
 
     def number(self) -> float:
-        with np.errstate(all="ignore"):
-            y = self.value(self.params)
+        # As tensors, since that is what a model's own code sees in training.
+        with np.errstate(all="ignore"), no_grad():
+            y = self.value({name: constant(p[()], Tensor) for name, p in self.params.items()})
         return float(y.value if isinstance(y, Node) else y)
 
     def backpropagated(self) -> tuple[Any, dict[str, Any]]:
@@ -112,23 +138,13 @@ def check_network(
     GradientError
         If the gradient is wrong, with the op or layer that is to blame; or if nothing can be compared.
     """
-    network = _Network(model, loss, x, t)
+    network = Network(model, loss, [(x, t)])
     rng = np.random.Generator(np.random.Philox(abs(seed)))
-    y, _ = network.backpropagated()
-    if not np.isfinite(y.value):
-        raise GradientError(
-            f"gradient check: the loss is {y.value} before the first step; smaller or standardized inputs, or smaller "
-            f"weights, keep it finite"
-        )
-    if y.dtype not in (np.float64, np.complex128):
-        raise GradientError(
-            f"gradient check: the model computes in {y.dtype} although its parameters are float64; in that precision "
-            f"numerical differentiation cannot decide. Let it keep the dtype of its input, or pass check=False"
-        )
+    y = comparable(network)
     functions = _check_functions(y)
     worst: list[float] = []
     for _ in range(MOVES):
-        worst += _compare_some(network, rng, count - len(worst))
+        worst += chain.from_iterable(compare_some(network, rng, count - len(worst)).values())
         if len(worst) == count or len(worst) == sum(p.size for p in network.params.values()):
             break
         for name, p in network.params.items():
@@ -140,6 +156,28 @@ def check_network(
             "pass check=False to train without the check"
         )
     return GradCheck(max(worst), len(worst), functions)
+
+
+def comparable(network: Network) -> Any:
+    """The loss, as a node.
+
+    Raises
+    ------
+    GradientError
+        If numerical differentiation could not decide anything here.
+    """
+    y, _ = network.backpropagated()
+    if not np.isfinite(y.value):
+        raise GradientError(
+            f"gradient check: the loss is {y.value} at these weights; smaller or standardized inputs, or smaller "
+            f"weights, keep it finite"
+        )
+    if y.dtype not in (np.float64, np.complex128):
+        raise GradientError(
+            f"gradient check: the model computes in {y.dtype} although its parameters are float64; in that precision "
+            f"numerical differentiation cannot decide. Let it keep the dtype of its input, or pass check=False"
+        )
+    return y
 
 
 def _check_functions(y: Any) -> tuple[str, ...]:
@@ -155,21 +193,26 @@ def _check_functions(y: Any) -> tuple[str, ...]:
     return tuple(seen)
 
 
-def _compare_some(network: _Network, rng: np.random.Generator, count: int) -> list[float]:
-    """The relative differences at `count` parameters; fewer, where kinks leave fewer."""
+def compare_some(network: Network, rng: np.random.Generator, count: int) -> dict[str, list[float]]:
+    """The relative differences at `count` numbers, by parameter; fewer, where kinks leave fewer.
+
+    Raises
+    ------
+    GradientError
+        If one is wrong.
+    """
     here, found = network.backpropagated()
     size = abs(float(here.value))
-    waiting = _spread(network.params, rng, count)
-    errors: list[float] = []
-    for name, order in waiting:
+    errors: dict[str, list[float]] = {}
+    for name, order in _spread(network.params, rng, count):
         wanted = order.pop(0)
+        agreeing = errors.setdefault(name, [])
         for position in order[: wanted * 2]:
-            if wanted == 0:
+            if len(agreeing) == wanted:
                 break
             outcome = _compare_one(network, name, int(position), found[name], size)
             if outcome.verdict == "agree":
-                errors.append(outcome.relative)
-                wanted -= 1
+                agreeing.append(outcome.relative)
             elif outcome.verdict == "wrong":
                 raise _refusal(network, name, int(position), outcome)
     return errors
@@ -187,7 +230,7 @@ def _spread(params: dict[str, Any], rng: np.random.Generator, count: int) -> lis
     return [(name, [share[name], *rng.permutation(p.size)[: 2 * count]]) for name, p in params.items()]
 
 
-def _compare_one(network: _Network, name: str, position: int, gradient: Any, size: float) -> Comparison:
+def _compare_one(network: Network, name: str, position: int, gradient: Any, size: float) -> Comparison:
     """Move one real parameter (the real part of a complex one) and compare the slope."""
     flat = network.params[name].reshape(-1)
     kept = flat[position]
@@ -205,7 +248,7 @@ def _compare_one(network: _Network, name: str, position: int, gradient: Any, siz
     return compare("reverse", analytic, slope, typical, size, Tolerance())
 
 
-def _refusal(network: _Network, name: str, position: int, outcome: Comparison) -> GradientError:
+def _refusal(network: Network, name: str, position: int, outcome: Comparison) -> GradientError:
     """The error, with the op or layer to blame where it can be found."""
     problem = Problem(
         network.value,

@@ -18,7 +18,7 @@ from koubai.train.history import History
 from koubai.train.metrics import Metric, higher_is_better, one_number, value_on
 from koubai.train.native import Failed, NativeSteps
 from koubai.train.predict import Predictor
-from koubai.train.step import Batch, InterpretedSteps, Pass, State, Step
+from koubai.train.step import InterpretedSteps, Pass, State, Step, updates_of
 
 __all__ = ["Plan", "Training"]
 
@@ -88,7 +88,7 @@ class Training:
             raise UsageError(f"EarlyStopping: there is no {self.monitor!r} to monitor; there are {', '.join(known)}")
         rows = len(plan.validation[0]) * plan.epochs if plan.validation else 0
         self._predictor = Predictor(step.model, rows if plan.compile else 0)
-        self._updates = _updates(len(step.x), plan)
+        self._updates = updates_of(len(step.x), plan.batch_size, plan.accumulate, plan.drop_last)
         self.steps = len(self._updates)
 
     def stop(self) -> None:
@@ -272,18 +272,6 @@ class Training:
             return state
         self.history.kept_epoch = best.epoch
         return best.state
-
-
-def _updates(n: int, plan: Plan) -> list[list[Batch]]:
-    """The batches of an epoch, by the update of the weights to which they belong."""
-    size = plan.batch_size
-    stop = n - n % size if plan.drop_last else n
-    if stop == 0:
-        raise UsageError(
-            f"fit: drop_last leaves nothing, since there are {n} examples and batch_size is {size}; lower batch_size"
-        )
-    batches = [(start, min(start + size, stop)) for start in range(0, stop, size)]
-    return [batches[k : k + plan.accumulate] for k in range(0, len(batches), plan.accumulate)]
 
 
 def _refuse_not_finite(arrays: Sequence[Any], names: Sequence[str]) -> None:

@@ -145,17 +145,28 @@ class NativeSteps:
             self._kinds[sizes] = self._compiled(sizes)
         return self._kinds[sizes]
 
-    def _compiled(self, sizes: tuple[int, ...]) -> _Kind:
-        step = self.step
-        state = list(self.block.arrays)
-        rows = [np.zeros(size, np.int64) for size in sizes]
-        leaves = [*state, step.x, step.t, *rows]
-        count = len(state)
+    def traced(self, sizes: tuple[int, ...]) -> Trace:
+        """An update for batches of these sizes, as a graph.
+
+        It takes the state's arrays, x, t and the rows of each batch, and gives the loss, the new state and the outputs.
+        """
+        count = len(self.block.arrays)
 
         def update(*given: Any) -> Any:
             return self._update(given[:count], given[count], given[count + 1], given[count + 2 :])
 
-        trace = Trace(update, leaves, tuple)
+        rows = [np.zeros(size, np.int64) for size in sizes]
+        return Trace(update, [*self.block.arrays, self.step.x, self.step.t, *rows], tuple)
+
+    def callbacks(self) -> list[str]:
+        """The names of the ops that run in NumPy inside of the programs."""
+        return [name for kind in self._kinds.values() for name in kind.frame.program.callbacks()]
+
+    def _compiled(self, sizes: tuple[int, ...]) -> _Kind:
+        step = self.step
+        state = list(self.block.arrays)
+        count = len(state)
+        trace = self.traced(sizes)
         loss, *others = trace.outputs
         results, ys = others[:count], others[count : count + len(sizes)] if self.outputs else []
         moved = [k for k in range(count) if results[k] is not trace.inputs[k]]

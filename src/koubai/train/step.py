@@ -12,12 +12,24 @@ from typing import Any
 import numpy as np
 
 from koubai.diff import gradients
-from koubai.errors import TrainingError
+from koubai.errors import TrainingError, UsageError
 from koubai.nn import Module
 
-__all__ = ["InterpretedSteps", "Pass", "State", "Step"]
+__all__ = ["InterpretedSteps", "Pass", "State", "Step", "updates_of"]
 
 Batch = tuple[int, int]  # from where to where in the epoch's order
+
+
+def updates_of(n: int, batch_size: int, accumulate: int = 1, drop_last: bool = False) -> list[list[Batch]]:
+    """The batches of an epoch of n examples, by the update of the weights to which they belong."""
+    stop = n - n % batch_size if drop_last else n
+    if stop == 0:
+        raise UsageError(
+            f"fit: drop_last leaves nothing, since there are {n} examples and batch_size is {batch_size}; lower "
+            f"batch_size"
+        )
+    batches = [(start, min(start + batch_size, stop)) for start in range(0, stop, batch_size)]
+    return [batches[k : k + accumulate] for k in range(0, len(batches), accumulate)]
 
 
 @dataclass(frozen=True, slots=True)
