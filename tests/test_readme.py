@@ -46,6 +46,16 @@ def test_the_page_on_sequences_runs(tmp_path: Path) -> None:
     assert "agree to" in done.stdout
 
 
+def test_the_page_on_compiling_runs(tmp_path: Path) -> None:
+    code = "\n".join(blocks("docs/compiling.md", "python"))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "everything is native" in done.stdout
+    assert "for i in range" in done.stdout
+
+
 def test_commands_are_one_line_each() -> None:
     for command in blocks(READMES[0], "sh"):
         assert command.count("\n") == 1

@@ -74,8 +74,10 @@ class _Scope:
             return self.known[key]
         if stored and x in self.members:
             raise _Conflict
-        if stored and x in self.plan.buffers:
-            made: Any = self._load(self.plan.buffers[x], index)
+        if x.op is None and uniform(x.value):
+            made: Any = Literal(x.value.flat[0], x.dtype)
+        elif stored and x in self.plan.buffers:
+            made = self._load(self.plan.buffers[x], index)
         else:
             made = self._computed(x, index)
         self.known[key] = made
@@ -86,6 +88,8 @@ class _Scope:
         return Load(buffer, at, used(at), buffer.type.dtype)
 
     def _literal(self, x: Any, index: Sequence[Index]) -> Any:
+        if uniform(x):
+            return Literal(x.flat[0], x.dtype)
         if isinstance(x, np.ndarray) and x.ndim:
             return self._load(self.plan.constant(x), index)
         return Literal(x, type_of(x).dtype)
@@ -373,6 +377,11 @@ def _whole(atom: Read) -> tuple[int, int] | None:
 
 def _inside(e: Any, v: Any, *, length: int) -> Any:
     return e.both(e.ge(v, e.number(-length, v)), e.lt(v, e.number(length, v)))
+
+
+def uniform(x: Any) -> bool:
+    """Whether an array repeats one number, as what was broadcast from it does."""
+    return isinstance(x, np.ndarray) and x.size > 0 and not any(x.strides)
 
 
 def copy_nest(source: Buffer, target: Buffer) -> Nest:

@@ -98,6 +98,7 @@ def make_plan(inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence
     given, wanted = set(inputs), set(outputs)
     users = _users(order)
     kept = _stored(order, wanted, users)
+    given |= {y for y in wanted if isinstance(native(y), Product)}  # written where they are wanted at once
     fixed = _in_c_order(order, kept, given, users)
     for node in order:
         if node in plan.buffers:

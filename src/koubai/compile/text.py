@@ -53,6 +53,7 @@ class _Text:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[Counter, str] = {}
+        self.stored: dict[int, Store] = {}  # what a line before has computed
         self.lasts: dict[Last, Term] = {}
         self.depth = 0
 
@@ -86,6 +87,7 @@ class _Text:
         if nest.fold is None:
             for store in nest.stores:
                 self._put(store, self._value(store.value))
+                self.stored[id(store.value)] = store
             return
         (store,) = nest.stores
         dtype = store.buffer.type.dtype
@@ -122,6 +124,9 @@ class _Text:
         self._line(f"{store.buffer.name}[{self._index(store.at)}] {'+=' if store.add else '='} {_bare(value.text)}")
 
     def _value(self, x: Any) -> Term:
+        if id(x) in self.stored and not isinstance(x, (Literal, Load)):
+            store = self.stored[id(x)]
+            return Term(f"{store.buffer.name}[{self._index(store.at)}]", x.dtype)
         if isinstance(x, Literal):
             return TextEmitter().constant(x.value, x.dtype)
         if isinstance(x, Load):

@@ -76,8 +76,9 @@ def fit(
         model's own seed.
     shuffle, drop_last : bool
     compile : bool
-        Whether the steps may be compiled. Where they cannot be, they are interpreted, with the same result
-        but for rounding.
+        Whether the steps may be compiled (docs/compiling.md). They are where the training would take longer than
+        a tenth of a second; where they cannot be, they are interpreted, with a warning and the same result but for
+        rounding.
     check : bool
         Before the first step, compare backpropagation with numerical differentiation on 50 parameters of this
         network, in float64, and refuse to train where they differ.
@@ -107,10 +108,10 @@ def fit(
 
     Notes
     -----
-    Interpreted steps take their matrix products from NumPy, whose BLAS may divide each among threads: its last
-    bits depend on how many there are, and on a busy machine small products become slower with more. Set
-    ``OPENBLAS_NUM_THREADS=1`` (``MKL_NUM_THREADS`` with MKL) before Python starts for the same bits everywhere;
-    the command ``koubai train`` does.
+    Compiled steps give the same bits for any number of threads. Interpreted ones take their matrix products from
+    NumPy, whose BLAS may divide each among threads: its last bits depend on how many there are, and on a busy
+    machine small products become slower with more. Set ``OPENBLAS_NUM_THREADS=1`` (``MKL_NUM_THREADS`` with MKL)
+    before Python starts for the same bits everywhere; the command ``koubai train`` does.
 
     Examples
     --------
