@@ -175,7 +175,7 @@ class Frame:
         if not self.program.asks:
             yield None
             return
-        run = _Run(self.program, self.table, self.arena_address)
+        run = _Run(self)
         entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
         # And not ctypes.cast, which makes its argument refer to itself.
         yield ctypes.c_void_p.from_buffer(entry)
@@ -186,8 +186,8 @@ class Frame:
 class _Run:
     """What callbacks see during one call: where the buffers lie, and values that are not arrays."""
 
-    def __init__(self, program: Program, table: Any, base: int) -> None:
-        self.program, self.table, self.base = program, table, base
+    def __init__(self, frame: Frame) -> None:
+        self.frame, self.program = frame, frame.program
         self.tuples: dict[Any, Any] = {}
         self.error: BaseException | None = None
 
@@ -228,7 +228,7 @@ class _Run:
         if not buffer.bytes:
             return np.empty(buffer.type.shape, buffer.type.dtype)
         offsets = self.program.source.assembled.offsets
-        at = self.base + offsets[buffer.slot] if buffer.slot in offsets else self.table[buffer.slot]
+        at = self.frame.arena_address + offsets[buffer.slot] if buffer.slot in offsets else self.frame.table[buffer.slot]
         memory = (ctypes.c_uint8 * buffer.bytes).from_address(at)
         flat = np.ctypeslib.as_array(memory).view(buffer.type.dtype)
         strides = [s * flat.itemsize for s in buffer.strides]
