@@ -98,7 +98,8 @@ def make_plan(inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence
     given, wanted = set(inputs), set(outputs)
     users = _users(order)
     kept = _stored(order, wanted, users)
-    given |= {y for y in wanted if isinstance(native(y), Product)}  # written where they are wanted at once
+    # A product is written where it is wanted at once; rows that fill half a vector cost less than a copy.
+    given |= {y for y in wanted if isinstance(native(y), Product) or (y.ndim and y.shape[-1] >= SHORT // 2)}
     fixed = _in_c_order(order, kept, given, users)
     for node in order:
         if node in plan.buffers:

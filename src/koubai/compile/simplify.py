@@ -77,11 +77,17 @@ def _key(node: Node, inputs: Sequence[Any]) -> Any:
     """Equal for nodes that compute the same: constants compare by type and bits, arrays by identity."""
     parts = tuple(_part(x) for x in inputs)
     try:
-        key = (node.op, parts, tuple(sorted(node.params.items())))
+        key = (node.op, parts, _hashable(sorted(node.params.items())))
         hash(key)
     except TypeError:
         return node  # params that cannot be compared: the node equals only itself
     return key
+
+
+def _hashable(x: Any) -> Any:
+    if isinstance(x, (tuple, list)):
+        return tuple(map(_hashable, x))
+    return (slice, x.start, x.stop, x.step) if isinstance(x, slice) else x  # Python 3.11 cannot hash slices
 
 
 def _part(x: Any) -> Any:

@@ -34,13 +34,25 @@ def _reshape_infer(x: Type, *, shape: Shape) -> Type:
 
 
 def _reshape_source(e: Any, index: Any, x: Type, *, shape: Shape) -> list[Any]:
-    flat: Any = 0
-    for i, n in zip(index, shape):
-        flat = e.plus(e.times(flat, n), i)
+    """Axes are flattened together only as far as it takes for their lengths to have the same product."""
+    if 0 in shape:
+        return [0] * x.ndim
     found: list[Any] = []
-    for n in reversed(x.shape):
-        found.insert(0, e.rest(flat, n) if len(found) + 1 < x.ndim else flat)
-        flat = e.quotient(flat, n)
+    new, old = iter(zip(index, shape)), iter(x.shape)
+    for length in old:
+        lengths, there, flat, here = [length], length, 0, 1
+        while here != there:
+            if here < there:
+                i, n = next(new)
+                flat, here = e.plus(e.times(flat, n), i), here * n
+            else:
+                lengths.append(next(old))
+                there *= lengths[-1]
+        block: list[Any] = []
+        for n in reversed(lengths[1:]):
+            block.insert(0, e.rest(flat, n))
+            flat = e.quotient(flat, n)
+        found += [flat, *block]
     return found
 
 
