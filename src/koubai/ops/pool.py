@@ -7,7 +7,7 @@ the gradient.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -16,9 +16,7 @@ import numpy as np
 
 from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register
-from koubai.ops import pool_by_ops as by_ops
 from koubai.ops.define import arrays, shape_of
-from koubai.ops.lowering import Choice, Expand
 from koubai.ops.shape import stacked
 from koubai.ops.windows import Pairs, Windows, padded, sliding
 
@@ -192,19 +190,6 @@ def _gather_infer(t: Type, x: Type, **settings: Any) -> Type:
     return Type((*x.shape[: -len(count)], *count), np.result_type(t.dtype, x.dtype))
 
 
-# Loops
-
-
-def _by_ops(how: Callable[..., Any]) -> Choice:
-    """Windows over the last input; those of a spread mean over `lengths`."""
-
-    def by(*xs: Any, lengths: Shape = (), **settings: Any) -> Any:
-        shape = (*shape_of(xs[-1])[: -len(lengths)], *lengths) if lengths else shape_of(xs[-1])
-        return how(*xs, _windows("pooling", shape, **settings))
-
-    return Choice(lambda *xs, **settings: Expand(by) if all(x.dtype.kind == "f" for x in xs) else None)
-
-
 # The records
 
 
@@ -237,7 +222,7 @@ def _refusals() -> list[Refusal]:
 
 
 avg_pool = register(Op(
-    "avg_pool", _avg_pool, _type("avg_pool", "fc"), linear=True, batch=_batch, lower=_by_ops(by_ops.mean),
+    "avg_pool", _avg_pool, _type("avg_pool", "fc"), linear=True, batch=_batch,
     vjp=(lambda g, y, x, *, kernel, **p: avg_pool_spread(g, lengths=shape_of(x)[-len(kernel):], kernel=kernel, **p),),
     words=Words("y_p = mean of x over window p", "dy_p/dx_i = 1/(size of the window) for i in window p",
                 "The mean of each window; every element receives its equal share of the gradients of its windows.",
@@ -247,7 +232,6 @@ avg_pool = register(Op(
 ))  # fmt: skip
 avg_pool_spread = register(Op(
     "avg_pool_spread", _avg_pool_spread, _avg_spread_infer, linear=True, batch=_batch,
-    lower=_by_ops(by_ops.mean_spread),
     vjp=(lambda h, y, g, *, lengths, **p: avg_pool(h, **p),),
     words=Words("y_i = sum of g_p/(size of the window) over the windows p that hold i",
                 "dE/dg = the mean of each window",
@@ -258,7 +242,7 @@ avg_pool_spread = register(Op(
     refuses=lambda: [Refusal(arrays((2, 3)), {**_cases()[0][2], "lengths": (5,)}, ShapeError, "gives (2, 2)")],
 ))  # fmt: skip
 max_pool = register(Op(
-    "max_pool", _max_pool, _type("max_pool", "f"), batch=_batch, lower=_by_ops(by_ops.largest),
+    "max_pool", _max_pool, _type("max_pool", "f"), batch=_batch,
     vjp=(lambda g, y, x, **p: max_pool_spread(g, x, **p),), jvp=(lambda t, y, x, **p: max_pool_gather(t, x, **p),),
     words=Words("y_p = largest x in window p", "dy_p/dx_i = 1 at the largest of window p, else 0; ties share",
                 "Only the largest element of each window receives the gradient; equal ones share it.",
@@ -267,7 +251,7 @@ max_pool = register(Op(
     refuses=_refusals,
 ))  # fmt: skip
 max_pool_spread = register(Op(
-    "max_pool_spread", _max_pool_spread, _max_spread_infer, batch=_batch, lower=_by_ops(by_ops.spread),
+    "max_pool_spread", _max_pool_spread, _max_spread_infer, batch=_batch,
     vjp=(lambda h, y, g, x, **p: max_pool_gather(h, x, **p), None),
     jvp=(lambda t, y, g, x, **p: max_pool_spread(t, x, **p), None),
     words=Words("y_i = sum of g_p over the windows p whose largest element is x_i; ties share",
@@ -279,7 +263,7 @@ max_pool_spread = register(Op(
                      Refusal((np.ones(1), np.arange(2)), _cases()[0][2], DTypeError, "floating-point")],
 ))  # fmt: skip
 max_pool_gather = register(Op(
-    "max_pool_gather", _max_pool_gather, _gather_infer, batch=_batch, lower=_by_ops(by_ops.gathered),
+    "max_pool_gather", _max_pool_gather, _gather_infer, batch=_batch,
     vjp=(lambda h, y, t, x, **p: max_pool_spread(h, x, **p), None),
     jvp=(lambda s, y, t, x, **p: max_pool_gather(s, x, **p), None),
     words=Words("y_p = t_i where x_i is the largest of window p; the mean of these for ties",
