@@ -94,6 +94,22 @@ def test_a_result_from_before_the_trace_stays_as_it_was() -> None:
     np.testing.assert_array_equal(f(np.ones(2)), [2.0, 2.0])
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: knp.mean(knp.abs(knp.expand_dims(knp.exp(x), 1))),
+        lambda x: knp.sum(knp.kron(knp.sin(x), x[0, 0])) + knp.sum(knp.sin(x) ** 2),
+        lambda x: knp.sum(knp.exp(x).reshape(2, 3) * knp.exp(x)[:2, :1]),
+    ],
+)
+def test_memory_read_in_another_shape_is_written_first(f: Any) -> None:
+    x = np.linspace(0.1, 1.0, 6).reshape(3, 2)
+    value, slope = kb.compile(kb.value_and_grad(f))(x)
+    want, expected = kb.value_and_grad(f)(x)
+    assert value == pytest.approx(want, rel=1e-14)
+    np.testing.assert_allclose(slope, expected, rtol=1e-14)
+
+
 def test_captured_arrays_are_constants() -> None:
     a = np.ones(3)
     f = kb.compile(lambda x: x * a)

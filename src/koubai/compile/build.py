@@ -64,6 +64,7 @@ class _Scope:
     plan: Plan
     known: dict[Any, Any] = field(default_factory=dict)
     members: dict[Any, tuple[Index, ...]] = field(default_factory=dict)
+    written: set[int] = field(default_factory=set)
 
     def value(self, x: Any, index: Sequence[Index], *, stored: bool = True) -> Any:
         """The element of x at an index: loaded where x has a buffer, otherwise computed here."""
@@ -74,11 +75,12 @@ class _Scope:
             return self.known[key]
         if stored and x in self.members:
             raise _Conflict
+        buffer = self.plan.buffers.get(x) if stored else None
         if x.op is None and uniform(x.value):
             made: Any = Literal(x.value.flat[0], x.dtype)
-        elif stored and x in self.plan.buffers:
-            made = self._load(self.plan.buffers[x], index)
-        else:
+        elif buffer is not None and buffer.slot not in self.written:
+            made = self._load(buffer, index)
+        else:  # also what is this nest's own memory, read in another shape: the element is not there yet
             made = self._computed(x, index)
         self.known[key] = made
         return made
@@ -208,6 +210,7 @@ class _Builder:
         except _Conflict:
             return False
         group.scope.members[node] = group.index
+        group.scope.written.add(out.slot)
         group.scope.known[node, group.index] = value
         group.nest.stores.append(Store(out, place(out, group.index), value))
         group.nest.title.append(self._title(node))
