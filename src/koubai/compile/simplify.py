@@ -46,7 +46,7 @@ def _simplified(node: Node, new: dict[Node, Any], seen: dict[Any, Any]) -> Any:
     inputs = tuple(new.get(x, x) if isinstance(x, Node) else x for x in node.inputs)
     shorter = _shorter(node, inputs)
     if shorter is not None:
-        return shorter
+        return shorter if shorter.op is None else seen.setdefault(_key(shorter, shorter.inputs), shorter)
     how = form_of(node)
     if isinstance(how, Expand) and node.dtype.kind != "c":
         return _expanded(node, how, inputs, seen)
@@ -136,6 +136,14 @@ def _undone(combine: Callable[[Any, Any], Any]) -> Callable[[Node, Sequence[Any]
     return rule
 
 
+def _of_negative(node: Node, inputs: Sequence[Any]) -> Any:
+    """|-x| is |x|."""
+    (x,) = inputs
+    if isinstance(x, Node) and x.op is e.negative and node.dtype.kind == "f":
+        return rebuilt(node, x.inputs)
+    return None
+
+
 def _reshape(node: Node, inputs: Sequence[Any]) -> Any:
     (x,) = inputs
     while isinstance(x, Node) and x.op is s.reshape and isinstance(x.inputs[0], Node):
@@ -159,6 +167,7 @@ def _transpose(node: Node, inputs: Sequence[Any]) -> Any:
 
 _RULES: dict[Any, Callable[[Node, Sequence[Any]], Any]] = {
     bind: _first,
+    e.absolute: _of_negative,
     e.positive: _first,
     e.multiply: _times_one,
     e.divide: _over_one,

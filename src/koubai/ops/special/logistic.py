@@ -8,7 +8,8 @@ import numpy as np
 
 from koubai.graph import Words
 from koubai.ops.define import elementwise, unary
-from koubai.ops.lowering import Scalar
+from koubai.ops.elementwise import absolute, exp, log1p, minimum
+from koubai.ops.lowering import Expand, Scalar
 from koubai.ops.special.kernel import kernel
 
 __all__ = ["expit", "log_expit", "logit"]
@@ -34,9 +35,9 @@ def _logit(p: Any) -> Any:
     return np.where(middle, 2.0 * np.arctanh(2.0 * safe - 1.0), np.log(p) - np.log1p(-p))
 
 
-def _log_expit_of(e: Any, x: Any) -> Any:
-    negative = e.select(e.gt(x, e.number(0, x)), e.number(0, x), x)
-    return e.sub(negative, e.log1p(e.exp(e.neg(e.fabs(x)))))
+def _log_expit_of_ops(x: Any) -> Any:
+    # In this form log_expit(x) and log_expit(-x), which meet in the binary cross entropy, share the logarithm.
+    return minimum(x, 0.0) - log1p(exp(-absolute(x)))
 
 
 def _logit_of(e: Any, p: Any) -> Any:
@@ -56,7 +57,7 @@ expit = elementwise(
 )  # fmt: skip
 log_expit = elementwise(
     "log_expit", _log_expit, lambda y, x: expit(-x),
-    lower=Scalar(_log_expit_of),
+    lower=Expand(_log_expit_of_ops),
     words=Words("y = ln(1/(1 + e^-x))", "dy/dx = 1/(1 + e^x)",
                 "The logarithm of the logistic sigmoid, without overflow and without losing digits.",
                 "シグモイドの対数。桁あふれも桁落ちもしない。"),
