@@ -65,6 +65,7 @@ class Program:
         self.address = self.code.address("program")
         kinds = [*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, ctypes.c_void_p]
         self._alone = self.code.function("program", *kinds, result=ctypes.c_int)
+        self._idle: list[Frame] = []
 
     @cached_property
     def source(self) -> Source:
@@ -130,7 +131,7 @@ class Program:
 
     def __call__(self, *values: Any) -> list[Any]:
         """Run on arrays of the input types; fresh output arrays come back (NumPy scalars where 0-d)."""
-        frame = self.frame()
+        frame = self._idle.pop() if self._idle else self.frame()
         for buffer, value in zip(self.inputs, values):
             frame.point(buffer, np.ascontiguousarray(value, buffer.type.dtype))
         outputs = [np.empty(buffer.type.shape, buffer.type.dtype) for buffer in self.outputs]
@@ -138,6 +139,8 @@ class Program:
             frame.point(buffer, array)
         with frame.callback() as entry:
             self.run(frame, entry)
+        frame.forget()
+        self._idle[:] = [frame]  # memory that is mapped already; one frame is enough for one caller
         return [y[()] for y in outputs]
 
 
@@ -168,6 +171,10 @@ class Frame:
         """Let a buffer be this array, which must be C-contiguous and of the buffer's type."""
         self._held[buffer.slot] = array
         self.table[buffer.slot] = array.ctypes.data
+
+    def forget(self) -> None:
+        """Hold no arrays any longer."""
+        self._held.clear()
 
     @contextmanager
     def callback(self) -> Iterator[Any]:

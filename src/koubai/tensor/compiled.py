@@ -77,7 +77,7 @@ class Compiled:
         leaves, rebuild = flatten(list(args))
         if any(isinstance(x, Node) and (x.requires_grad or x.value is None) for x in leaves):
             return self.f(*args)
-        key = _signature(args, leaves)
+        key = _signature(leaves, rebuild)
         known = self.programs.setdefault(key, [])
         traced = next((t for t in known if t.trace.holds()), None)
         if traced is None:
@@ -117,8 +117,8 @@ class Compiled:
         return [traced for known in self.programs.values() for traced in known]
 
 
-def _signature(args: Sequence[Any], leaves: Sequence[Any]) -> Any:
-    structure = repr(flatten(list(args))[1]([None] * len(leaves)))
+def _signature(leaves: Sequence[Any], rebuild: Callable[[list[Any]], Any]) -> Any:
+    structure = repr(rebuild([None] * len(leaves)))
     return structure, tuple(type_of_value(x) if isinstance(x, ARRAYS) else (type(x), x) for x in leaves)
 
 
