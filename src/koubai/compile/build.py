@@ -16,10 +16,12 @@ from koubai.compile.nest import (
     Buffer,
     Call,
     Check,
+    Convolution,
     Literal,
     Load,
     Nest,
     Product,
+    Region,
     Store,
     c_strides,
     loads_of,
@@ -165,6 +167,8 @@ class _Builder:
                 self._running(node, how)
             elif isinstance(how, lowering.Draw):
                 self._draw(node, how)
+            elif isinstance(how, lowering.Convolution):
+                self._convolution(node, how)
             else:
                 self._map(node)
         for node, buffer in self.plan.copies:
@@ -314,7 +318,7 @@ class _Builder:
         self._add(Product(outer, left, right, store, (n, k, m), (i, p, j), strides, [self._title(node)]), out)
 
     def _operand(self, scope: _Scope, x: Any, index: Any, shape: tuple[int, ...], out: Buffer) -> Load:
-        """Where a product reads an operand; cast into memory of its own first if its dtype is another."""
+        """Where a product or a convolution reads an operand; cast into memory of its own first where it must be."""
         read = scope.value(x, broadcast(index, shape, type_of_input(x).shape))
         if isinstance(read, Load) and read.dtype == out.type.dtype:
             return read
@@ -325,6 +329,21 @@ class _Builder:
         value = _cast(_Scope(self.plan).value(x, at), out.type.dtype)
         self._add(Nest(counters, [Store(cast, place(cast, at), value)], [f"{cast.name} = cast"]), cast)
         return scope._load(cast, broadcast(index, shape, of.shape))
+
+    # Convolutions
+
+    def _convolution(self, node: Any, how: lowering.Convolution) -> None:
+        out = self.plan.buffers[node]
+        regions = {how.result: Region(out, 0, out.strides, out.type.shape)}
+        names = {"x": "yw", "w": "xy", "y": "xw"}[how.result]
+        for name, x in zip(names, node.inputs):
+            shape = type_of_input(x).shape
+            counters = [Counter(n) for n in shape]
+            load = self._operand(_Scope(self.plan), x, tuple(map(affine, counters)), shape, out)
+            start = affine(load.at).constant
+            regions[name] = Region(load.buffer, start, tuple(stride(load.at, c) or 0 for c in counters), shape)
+        made = Convolution(how.result, windows=how.windows, groups=how.groups, title=[self._title(node)], **regions)
+        self._add(made, out)
 
     # Checks
 

@@ -14,18 +14,21 @@ from typing import Any
 from koubai.compile.index import Affine, Counter, Index, counters_of, plus, times
 from koubai.graph import Type
 from koubai.ops.lowering import Fold
+from koubai.ops.windows import Windows
 
 __all__ = [
     "Apply",
     "Buffer",
     "Call",
     "Check",
+    "Convolution",
     "Last",
     "Literal",
     "Load",
     "Nest",
     "Position",
     "Product",
+    "Region",
     "Store",
     "buffers_read",
     "c_strides",
@@ -149,6 +152,43 @@ class Product:
     title: list[str]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """An array within a buffer: where its first element lies, and the strides of its axes, in elements."""
+
+    buffer: Buffer
+    start: int
+    strides: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Convolution:
+    """``y[n, o, p] = sum over c, k of w[o, c, k] x[n, c, p stride + k dilation - padding]``, or another of the three.
+
+    Attributes
+    ----------
+    result : "x", "w" or "y"
+        Which one is computed.
+    """
+
+    result: str
+    x: Region
+    w: Region
+    y: Region
+    windows: Windows
+    groups: int
+    title: list[str]
+
+    @property
+    def written(self) -> Region:
+        return {"x": self.x, "w": self.w, "y": self.y}[self.result]
+
+    @property
+    def read(self) -> list[Region]:
+        return [r for r in (self.x, self.w, self.y) if r is not self.written]
+
+
 @dataclass(slots=True, eq=False)
 class Check:
     """Every element of a truth value must hold; otherwise step `number` runs in NumPy, which says what is wrong."""
@@ -234,6 +274,8 @@ def touched(nest: Any) -> list[Buffer]:
         return [*nest.reads, *nest.writes]
     if isinstance(nest, Check):
         return buffers_read([nest.fits])
+    if isinstance(nest, Convolution):
+        return [nest.x.buffer, nest.w.buffer, nest.y.buffer]
     if isinstance(nest, Product):
         return [nest.a.buffer, nest.b.buffer, nest.c.buffer]
     return [*buffers_read(nest.stores), *(s.buffer for s in nest.stores)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from koubai.compile.build import build, copy_nest
-from koubai.compile.nest import Buffer, Call, Load, Nest, Product, loads_of, touched
+from koubai.compile.nest import Buffer, Call, Convolution, Load, Nest, Product, loads_of, touched
 from koubai.compile.plan import Plan, make_plan
 from koubai.graph import Node
 
@@ -61,14 +61,17 @@ def _safe(nests: Sequence[Any], old: Buffer, new: Buffer) -> bool:
 def _writes(nest: Any) -> list[Buffer]:
     if isinstance(nest, Call):
         return nest.writes
+    if isinstance(nest, Convolution):
+        return [nest.written.buffer]
     if isinstance(nest, Product):
         return [nest.c.buffer]
     return [store.buffer for store in getattr(nest, "stores", [])]
 
 
 def _reads(nest: Any) -> list[Load]:
-    if isinstance(nest, Call):
-        return [Load(b, 0, frozenset(), b.type.dtype) for b in nest.reads]
+    if isinstance(nest, (Call, Convolution)):
+        buffers = nest.reads if isinstance(nest, Call) else [r.buffer for r in nest.read]
+        return [Load(b, 0, frozenset(), b.type.dtype) for b in buffers]
     if isinstance(nest, Product):
         return [nest.a, nest.b]
     return loads_of(nest.stores if isinstance(nest, Nest) else [nest.fits])

@@ -20,7 +20,7 @@ import numpy as np
 from koubai.compile.nest import Buffer, c_strides, strides_in
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
-from koubai.ops.lowering import Draw, Expand, Guard, Product, Scalar, View, form_of
+from koubai.ops.lowering import Convolution, Draw, Expand, Guard, Product, Scalar, View, form_of
 from koubai.ops.structure import bind
 
 __all__ = ["Plan", "make_plan", "native"]
@@ -177,6 +177,8 @@ def _stored(order: Sequence[Any], outputs: set[Any], users: dict[Any, list[Any]]
 
 def _operands(node: Any) -> list[Any]:
     """The nodes that must stand in memory because this one reads them there."""
+    if isinstance(native(node), Convolution):
+        return [x for x in node.inputs if isinstance(x, Node)]
     if isinstance(native(node), Product):
         return [_moved_from(x) for x in node.inputs if isinstance(x, Node)]
     if node.op is s.reshape and isinstance(node.inputs[0], Node) and not _only_ones_differ(node):

@@ -8,7 +8,19 @@ from typing import Any
 import numpy as np
 
 from koubai.compile.index import Counter, Division, Index, affine, plus, times
-from koubai.compile.nest import Call, Check, Last, Literal, Load, Nest, Position, Product, Store
+from koubai.compile.nest import (
+    Call,
+    Check,
+    Convolution,
+    Last,
+    Literal,
+    Load,
+    Nest,
+    Position,
+    Product,
+    Region,
+    Store,
+)
 
 __all__ = ["loops_as_text"]
 
@@ -65,6 +77,8 @@ class _Text:
             self._line(f"check {_bare(self._value(nest.fits).text)}")
         elif isinstance(nest, Product):
             self._product(nest)
+        elif isinstance(nest, Convolution):
+            self._convolution(nest)
         else:
             self._nest(nest)
         return self.lines
@@ -119,6 +133,36 @@ class _Text:
         self._line(f"s = s + ({self._value(nest.a).text} * {self._value(nest.b).text})")
         self.depth = outside
         self._put(nest.c, Term("s", nest.c.buffer.type.dtype))
+
+    def _convolution(self, nest: Convolution) -> None:
+        """Term by term; the native code keeps many sums in registers, and adds each up in another order."""
+        self.lines += [f"# {title}" for title in nest.title]
+        v = nest.windows
+        outputs, channels = nest.w.shape[0] // nest.groups, nest.w.shape[1]
+        counters = [Counter(n) for n in (nest.groups, nest.x.shape[0], outputs, *v.count, channels, *v.kernel)]
+        group, n, o, *rest = (affine(c) if c.extent != 1 else 0 for c in counters)
+        places, (c, *taps) = rest[: len(v.count)], rest[len(v.count) :]
+        met = [
+            plus(plus(times(p, stride), times(k, dilation)), -before)
+            for p, k, stride, dilation, (before, _) in zip(places, taps, v.stride, v.dilation, v.padding)
+        ]
+        output, channel = plus(times(group, outputs), o), plus(times(group, channels), c)
+        self._line(f"{nest.written.buffer.name}[:] = 0.0")
+        self._loops([counter for counter in counters if counter.extent != 1])
+        inside = [f"0 <= {self._index(at)} < {n}" for at, n, pad in zip(met, v.lengths, v.padding) if any(pad)]
+        if inside:
+            self._line(f"if {' and '.join(inside)}:")
+            self.depth += 1
+        x = self._element(nest.x, [n, channel, *met])
+        w = self._element(nest.w, [output, c, *taps])
+        y = self._element(nest.y, [n, output, *places])
+        self._line({"x": f"{x} += {y} * {w}", "w": f"{w} += {x} * {y}", "y": f"{y} += {x} * {w}"}[nest.result])
+
+    def _element(self, region: Region, index: Sequence[Index]) -> str:
+        at: Index = region.start
+        for i, step in zip(index, region.strides):
+            at = plus(at, times(i, step))
+        return f"{region.buffer.name}[{self._index(at)}]"
 
     def _put(self, store: Store, value: Term) -> None:
         self._line(f"{store.buffer.name}[{self._index(store.at)}] {'+=' if store.add else '='} {_bare(value.text)}")

@@ -17,6 +17,7 @@ import numpy as np
 
 from koubai.errors import ShapeError, UsageError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register
+from koubai.ops import lowering
 from koubai.ops.define import arrays, conjugated, shape_of
 from koubai.ops.shape import reshape, transpose
 from koubai.ops.windows import Pairs, Windows, padded, sliding
@@ -213,6 +214,21 @@ def _weight_infer(x: Type, g: Type, *, kernel: Shape, **settings: Any) -> Type:
     return Type(_weight_layout(x.shape, g.shape, kernel, settings).w, np.result_type(x.dtype, g.dtype))
 
 
+# Loops
+
+
+def _loops(result: str, layout: Callable[..., Layout]) -> lowering.Choice:
+    """As loops where there is something to add up, in floating-point numbers."""
+
+    def choose(*inputs: Any, **settings: Any) -> Any:
+        found = layout(*inputs, **settings)
+        if any(x.dtype.kind != "f" for x in inputs) or 0 in (*found.x, *found.w):
+            return None
+        return lowering.Convolution(result, found.windows, found.groups)
+
+    return lowering.Choice(choose)
+
+
 # Batching: the stack goes into an axis that the op treats alike, and comes out of one.
 
 Axis = tuple[int, bool]  # which axis, and whether the stack stands inside each group of its channels
@@ -297,6 +313,7 @@ convolution = register(Op(
          lambda g, y, x, w, **p: convolution_weight(conjugated(x), g, kernel=shape_of(w)[2:], **p)),
     linear=True, batch=_batch_rule((EXAMPLES, EXAMPLES), (OUTPUTS_OF_EACH_GROUP, OF_EACH_GROUP),
                                    (CHANNELS, OUTPUTS, CHANNELS)),
+    lower=_loops("y", lambda x, w, **p: _layout("convolution", shape_of(x), shape_of(w), **p)),
     words=Words("y[n,o,p] = sum over c and k of w[o,c,k] x[n,c, p stride + k dilation - padding]",
                 "dE/dx = the gradient spread out again by w; dE/dw = the windows of x weighted by the gradient",
                 "A kernel slides over an image and takes a weighted sum at every place; each weight's gradient sums "
@@ -317,6 +334,7 @@ convolution_input = register(Op(
     vjp=(lambda h, y, g, w, *, spatial, **p: convolution(h, conjugated(w), **p),
          lambda h, y, g, w, *, spatial, **p: convolution_weight(h, conjugated(g), kernel=shape_of(w)[2:], **p)),
     linear=True, batch=_batch_rule((EXAMPLES, EXAMPLES), (CHANNELS, OF_EACH_GROUP), (CHANNELS, OUTPUTS, CHANNELS)),
+    lower=_loops("x", lambda g, w, *, spatial, **p: _input_layout(shape_of(g), shape_of(w), spatial, p)),
     words=Words("y[n,c,i] = sum over o and k of w[o,c,k] g[n,o,p] with i = p stride + k dilation - padding",
                 "dE/dg = the convolution of the gradient with w; dE/dw = its windows weighted by g",
                 "The transposed convolution: every number spreads out over its window, as much as the kernel says; the "
@@ -334,6 +352,7 @@ convolution_weight = register(Op(
          lambda h, y, x, g, *, kernel, **p: convolution(conjugated(x), h, **p)),
     linear=True, batch=_batch_rule((OF_EACH_GROUP, CHANNELS), (OF_EACH_GROUP, OUTPUTS_OF_EACH_GROUP),
                                    (CHANNELS, CHANNELS, OUTPUTS)),
+    lower=_loops("w", lambda x, g, *, kernel, **p: _weight_layout(shape_of(x), shape_of(g), kernel, p)),
     words=Words("y[o,c,k] = sum over n and p of g[n,o,p] x[n,c, p stride + k dilation - padding]",
                 "dE/dx = g spread out by the gradient as a kernel; dE/dg = the convolution of x with it",
                 "The windows of an image, weighted and summed; the gradient of a convolution by its kernel.",

@@ -12,7 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Choice", "Draw", "Expand", "Fold", "Guard", "Place", "Product", "Running", "Scalar", "View", "form_of"]
+__all__ = [
+    "Choice",
+    "Convolution",
+    "Draw",
+    "Expand",
+    "Fold",
+    "Guard",
+    "Place",
+    "Product",
+    "Running",
+    "Scalar",
+    "View",
+    "form_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +106,18 @@ class Draw:
 @dataclass(frozen=True, slots=True)
 class Product:
     """A matrix product over the last two axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Convolution:
+    """One of ``y[n, o, p] = sum over c, k of w[o, c, k] x[n, c, where tap k at place p meets x]`` from the others.
+
+    `result` is "x", "w" or "y"; the inputs are the other two, in this order but for x, which comes from (y, w).
+    """
+
+    result: str
+    windows: Any
+    groups: int
 
 
 @dataclass(frozen=True, slots=True)

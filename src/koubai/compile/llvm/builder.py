@@ -112,6 +112,12 @@ class Module:
             )
         return Value(f"@{name}", "ptr")
 
+    def zeros(self, count: int, element: str) -> Value:
+        """The address of that many zeros."""
+        name = f"zeros_{element}_{count}"
+        self.globals[name] = f"@{name} = private unnamed_addr constant [{count} x {element}] zeroinitializer, align 64"
+        return Value(f"@{name}", "ptr")
+
     def text(self) -> str:
         """The whole module as LLVM IR."""
         head = [f'target triple = "{self.triple}"'] if self.triple else []
@@ -428,13 +434,14 @@ class Function:
 
     # Memory
 
-    def offset(self, pointer: Value, index: Value | int, element: str) -> Value:
-        """The address of an element, counted in elements."""
+    def offset(self, pointer: Value, index: Value | int, element: str, *, inside: bool = True) -> Value:
+        """The address of an element, counted in elements; `inside`: within the array or just behind it."""
         if isinstance(index, int):
             index = self.integer(index)
         if index.text == "0":
             return pointer
-        return self._op(f"getelementptr inbounds {element}, ptr {pointer.text}, i64 {index.text}", "ptr")
+        how = "getelementptr inbounds" if inside else "getelementptr"
+        return self._op(f"{how} {element}, ptr {pointer.text}, i64 {index.text}", "ptr")
 
     def load(self, pointer: Value, type: str, align: int | None = None) -> Value:
         """Aligned to the element unless said otherwise."""

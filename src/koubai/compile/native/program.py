@@ -8,9 +8,10 @@ from typing import Any
 
 from koubai.compile.llvm.builder import Function, Module, Value
 from koubai.compile.llvm.machine import Machine
+from koubai.compile.native.convolutions import write_convolutions
 from koubai.compile.native.nests import Written, write_check, write_nest
 from koubai.compile.native.products import SCRATCH, write_products
-from koubai.compile.nest import Apply, Buffer, Call, Check, Nest, Product, touched
+from koubai.compile.nest import Apply, Buffer, Call, Check, Convolution, Nest, Product, touched
 from koubai.compile.team.sharing import COUNTER_WORDS, shared_parts
 from koubai.ops.lowering import Fold
 
@@ -80,6 +81,8 @@ def _written(module: Module, machine: Machine, nest: Any, name: str) -> tuple[li
         return [], 0
     if isinstance(nest, Check):
         return [write_check(module, machine, nest, name)], 0
+    if isinstance(nest, Convolution):
+        return [write_convolutions(module, machine, nest, name)], 0
     if isinstance(nest, Product):
         if nest.c.buffer.type.dtype.kind == "f" and nest.c.buffer.bytes and nest.sizes[1]:
             return write_products(module, machine, nest, name)
