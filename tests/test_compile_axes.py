@@ -29,8 +29,6 @@ WITHOUT_LOOPS = {
     "erfinv", "fft", "gamma", "gammaln", "i0", "i1", "ifft", "inv", "irfft", "j0", "j1", "output", "pinv", "polygamma",
     "qr", "rfft", "searchsorted", "slogdet", "solve", "svd", "tril_inv",
     "convolve", "discrete_output",
-    "avg_pool", "avg_pool_spread", "convolution", "convolution_input", "convolution_weight", "max_pool",
-    "max_pool_gather", "max_pool_spread",
     "checkpoint", "scan",
 }  # fmt: skip
 

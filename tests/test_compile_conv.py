@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import koubai as kb
 from koubai.ops.conv import convolution, convolution_input, convolution_weight
+from koubai.ops.pool import avg_pool, avg_pool_spread, max_pool, max_pool_gather, max_pool_spread
 
 DTYPES = [np.float32, np.float64]
 
@@ -73,3 +75,78 @@ def test_inside_of_a_computation(problem: Any) -> None:
     loss = lambda x, w: kb.numpy.sum(kb.numpy.tanh(convolution(kb.numpy.sin(x), w * 0.5, **how)) ** 2)
     gradient = kb.grad(loss, argnums=(0, 1))
     same(gradient, x, w)
+
+
+@st.composite
+def pooled(draw: Any) -> tuple[Any, dict[str, Any]]:
+    """An array with equal elements, infinities and sometimes NaN among them, and settings that fit."""
+    n = draw(st.integers(1, 2))
+    kernel = tuple(draw(st.integers(1, 3)) for _ in range(n))
+    stride = kernel if draw(st.booleans()) else tuple(draw(st.integers(1, 4)) for _ in range(n))
+    padding = ((0, 0),) * n
+    if draw(st.booleans()):
+        padding = tuple((draw(st.integers(0, k - 1)), draw(st.integers(0, k - 1))) for k in kernel)
+    room = [max(1, k - sum(pair)) for k, pair in zip(kernel, padding)]
+    lead = (draw(st.one_of(st.integers(1, 4), st.integers(16, 40))), draw(st.integers(1, 3)))
+    lengths = [r + draw(st.integers(0, 2)) * s + draw(st.integers(0, 1)) for r, s in zip(room, stride)]
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    values = [-1.0, 0.0, 1.0, 2.0, 3.0, -np.inf, np.nan]
+    dtype = draw(st.sampled_from(DTYPES))
+    x = rng.choice(values, (*lead, *lengths), p=[0.2, 0.2, 0.2, 0.2, 0.18, 0.01, 0.01]).astype(dtype)
+    return x, {"kernel": kernel, "stride": stride, "padding": padding}
+
+
+@given(pooled())
+@settings(max_examples=60, deadline=None)
+def test_pooling_and_its_gradients(problem: Any) -> None:
+    x, how = problem
+    rng = np.random.default_rng(1)
+    g = rng.normal(size=max_pool(x, **how).shape).astype(x.dtype)
+    t = rng.normal(size=x.shape).astype(x.dtype)
+    lengths = x.shape[x.ndim - len(how["kernel"]) :]
+
+    def all_five(x: Any, g: Any, t: Any) -> Any:
+        shares = avg_pool_spread(g, lengths=lengths, **how)
+        return (
+            max_pool(x, **how), max_pool_spread(g, x, **how), max_pool_gather(t, x, **how), avg_pool(x, **how), shares
+        )  # fmt: skip
+
+    same(all_five, x, g, t)
+
+
+@given(pooled())
+@settings(max_examples=30, deadline=None)
+def test_pooling_of_what_a_convolution_left(problem: Any) -> None:
+    x, how = problem
+    x = np.nan_to_num(x, neginf=-5.0)
+    w = np.random.default_rng(2).normal(size=(2, x.shape[1], *(1,) * (x.ndim - 2))).astype(x.dtype)
+    n = x.ndim - 2
+    settings = {"stride": (1,) * n, "padding": ((0, 0),) * n, "dilation": (1,) * n, "groups": 1}
+
+    def loss(x: Any, w: Any) -> Any:
+        y = kb.nn.relu(convolution(x, w, **settings) + x.dtype.type(0.25))
+        return kb.numpy.sum(max_pool(y, **how) ** 2) + kb.numpy.sum(avg_pool(y, **how) ** 2)
+
+    same(kb.grad(loss, argnums=(0, 1)), x, w)
+
+
+def lenet() -> Any:
+    nn = kb.nn
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(16, 10),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [5, 24])
+def test_training_a_small_network_of_images(batch: int) -> None:
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(60, 1, 12, 12)), rng.integers(0, 10, 60)
+    models = []
+    for compile in (False, True):
+        model = lenet()
+        model.init(0)
+        kb.fit(model, (x, t), loss="cross_entropy", optimizer="adam", epochs=20, batch_size=batch, compile=compile)
+        models.append(model)
+    for (name, a), (_, b) in zip(*(model.named_parameters() for model in models)):
+        np.testing.assert_allclose(a.value, b.value, rtol=2e-3, atol=2e-4, err_msg=name)

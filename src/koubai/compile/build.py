@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from koubai.compile import index as arithmetic
+from koubai.compile.forms import native
 from koubai.compile.index import Counter, Index, Read, affine
+from koubai.compile.layout import SHORT, examples_last
 from koubai.compile.nest import (
     Apply,
     Buffer,
@@ -30,7 +32,7 @@ from koubai.compile.nest import (
     used,
 )
 from koubai.compile.ordered import draw_nests, running_nest
-from koubai.compile.plan import Plan, native
+from koubai.compile.plan import Plan
 from koubai.graph import Node, Type, type_of
 from koubai.ops import lowering
 
@@ -277,8 +279,15 @@ class _Builder:
             nest, scope, index = together[shape]
             target = how.target(_Reading(scope, node), i, index, types, **node.params)
             value = _cast(scope.value(node.inputs[i], index), out.type.dtype)
-            nest.stores.append(Store(out, place(out, target), value, add=how.indexed and not how.onto))
+            adds = (how.indexed and not how.onto) or how.meeting > 0
+            nest.stores.append(Store(out, place(out, target), value, add=adds))
             nest.title.append(f"{self._title(node)}: input {i}")
+
+        for nest, _, index in together.values():
+            if not nest.ordered:
+                nest.counters = _by_stride(nest.counters, nest.stores[0].value, nest.stores[0].at)
+            meeting = {c for at in index[len(index) - 2 * how.meeting :] for c in used(at)} if how.meeting else set()
+            nest.unit = not meeting.isdisjoint(nest.counters[:1])
 
     # Running results and random numbers
 
@@ -340,10 +349,22 @@ class _Builder:
             shape = type_of_input(x).shape
             counters = [Counter(n) for n in shape]
             load = self._operand(_Scope(self.plan), x, tuple(map(affine, counters)), shape, out)
+            if name != "w" and shape[0] >= SHORT and stride(load.at, counters[0]) != 1:
+                load = self._examples_last(x, counters, out)
             start = affine(load.at).constant
             regions[name] = Region(load.buffer, start, tuple(stride(load.at, c) or 0 for c in counters), shape)
         made = Convolution(how.result, windows=how.windows, groups=how.groups, title=[self._title(node)], **regions)
         self._add(made, out)
+
+    def _examples_last(self, x: Any, counters: Sequence[Counter], out: Buffer) -> Load:
+        """A copy of an image in which the examples lie side by side."""
+        of = type_of_input(x)
+        copy = self.plan.buffer(Type(of.shape, out.type.dtype), f"v{self.plan.count}", examples_last(of.ndim))
+        self.plan.temporaries.append(copy)
+        loops, at = _counters(of.shape, _order(copy))
+        value = _cast(_Scope(self.plan).value(x, at), out.type.dtype)
+        self._add(Nest(loops, [Store(copy, place(copy, at), value)], [f"{copy.name} = examples last"]), copy)
+        return _Scope(self.plan)._load(copy, tuple(map(affine, counters)))
 
     # Checks
 

@@ -126,7 +126,8 @@ class Nest:
 
     With a `fold`, each turn runs over `inner` too, and the (one) store takes what has been folded. With
     `carried`, pairs of a `Last` and the expression that is the next one, the stores happen in each turn of `inner`.
-    `ordered` nests may write to one place several times: neither vectors nor threads.
+    `ordered` nests may write to one place several times: neither vectors nor threads. Those of one `unit` may do
+    so in different turns of all loops but the innermost: no threads.
     """
 
     counters: list[Counter]
@@ -136,6 +137,7 @@ class Nest:
     inner: list[Counter] = field(default_factory=list)
     ordered: bool = False
     carried: list[tuple[Last, Any]] = field(default_factory=list)
+    unit: bool = False
 
 
 @dataclass(slots=True, eq=False)

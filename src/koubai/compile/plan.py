@@ -4,8 +4,7 @@ A value gets a buffer when it must stand in memory (an output, an operand of a p
 reduction's result) or when recomputing it would cost more than storing it (used twice, or by something
 larger). Everything else is computed inside the loops of what uses it.
 
-Arrays that come from outside or go there lie in C order. Others may lie as it suits the loops: an array
-whose last axis is shorter than a vector has its longest axis innermost instead.
+Arrays that come from outside or go there lie in C order. Others may lie as it suits the loops (see `layout`).
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from koubai.compile.forms import native
+from koubai.compile.layout import SHORT, examples_last, keeps_examples, layouts_of
 from koubai.compile.nest import Buffer, c_strides, strides_in
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
-from koubai.ops.lowering import Convolution, Draw, Expand, Guard, Product, Scalar, View, form_of
+from koubai.ops.lowering import Convolution, Draw, Guard, Product, Scalar, View
 from koubai.ops.structure import bind
 
-__all__ = ["Plan", "make_plan", "native"]
+__all__ = ["Plan", "make_plan"]
 
 DEEPEST = 48  # ops fused into one expression, so that neither Python's stack nor LLVM's time runs out
-SHORT = 16  # an axis shorter than the widest vector
-SUPPORTED = {np.dtype(name) for name in ["?", "b", "h", "i", "l", "q", "B", "H", "I", "L", "Q", "f", "d"]}
 
 
 @dataclass(slots=True)
@@ -70,21 +69,6 @@ class Plan:
         return self.arrays[id(array)][1]
 
 
-def native(node: Any) -> Any:
-    """How the node is lowered, or None if it runs through a callback."""
-    if node.op is None or node.op.lower is None or isinstance(node.type, tuple):
-        return None
-    given = [x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype for x in node.inputs if not _is_tuple(x)]
-    if len(given) < len(node.inputs) or not SUPPORTED.issuperset([node.dtype, *given]):
-        return None
-    how = form_of(node)
-    return None if isinstance(how, Expand) else how
-
-
-def _is_tuple(x: Any) -> bool:
-    return isinstance(x, Node) and isinstance(x.type, tuple)
-
-
 def make_plan(inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]] = ()) -> Plan:
     """Decide for every node whether it has a buffer, and how that lies.
 
@@ -100,20 +84,18 @@ def make_plan(inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence
     kept = _stored(order, wanted, users)
     # A product is written where it is wanted at once; rows that fill half a vector cost less than a copy.
     given |= {y for y in wanted if isinstance(native(y), Product) or (y.ndim and y.shape[-1] >= SHORT // 2)}
-    fixed = _in_c_order(order, kept, given, users)
+    layouts = layouts_of(order, kept, given, users)
     for node in order:
         if node in plan.buffers:
             continue
         how = native(node)
         if node.op is None:
             plan.buffers[node] = plan.constant(np.asarray(node.value))
-        elif node not in kept and _is_alias(node, plan):
-            source = plan.buffers[node.inputs[0]]
-            plan.buffers[node] = Buffer(source.slot, node.type, source.name, c_strides(node.shape))
+        elif (alias := _alias(node, plan)) is not None:
+            plan.buffers[node] = alias
         elif node in kept:
             if not isinstance(node.type, tuple):
-                layout = None if node in fixed else _layout(node.shape)
-                plan.buffers[node] = plan.buffer(node.type, f"v{plan.count}", layout)
+                plan.buffers[node] = plan.buffer(node.type, f"v{plan.count}", layouts[node])
                 plan.temporaries.append(plan.buffers[node])
             plan.steps.append(node)
         elif isinstance(how, Guard) or (isinstance(how, View) and len(node.inputs) > 1):
@@ -135,7 +117,10 @@ def _give_outputs(plan: Plan, outputs: Sequence[Node], updates: dict[int, int]) 
             buffer = plan.buffer(y.type, f"y{plan.count}")
         if i in updates:
             target = plan.inputs[updates[i]]
-            buffer = Buffer(target.slot, y.type, target.name, target.strides)
+            before, buffer = buffer, Buffer(target.slot, y.type, target.name, target.strides)
+            for node, other in plan.buffers.items():  # reshapes that read it there
+                if direct and other.slot == before.slot:
+                    plan.buffers[node] = Buffer(target.slot, node.type, target.name, other.strides)
         if direct:
             plan.buffers[y] = buffer
         else:
@@ -199,46 +184,20 @@ def _only_ones_differ(node: Any) -> bool:
     return [n for n in node.shape if n != 1] == [n for n in node.inputs[0].shape if n != 1]
 
 
-def _is_alias(node: Any, plan: Plan) -> bool:
-    """Whether the node is its input's memory, read in another shape."""
+def _alias(node: Any, plan: Plan) -> Buffer | None:
+    """The node's place, if it is its input's memory read in another shape."""
     if node.op is not s.reshape or not isinstance(node.inputs[0], Node):
-        return False
+        return None
     source = plan.buffers.get(node.inputs[0])
-    return source is not None and source.strides == c_strides(source.type.shape)
+    if source is None:
+        return None
+    for order in (range, examples_last):
+        laid = source.strides == strides_in(source.type.shape, order(len(source.type.shape)))
+        if laid and (order is range or keeps_examples(node)):
+            return Buffer(source.slot, node.type, source.name, strides_in(node.shape, order(node.ndim)))
+    return None
 
 
 def _worth_storing(node: Any, users: Sequence[Any]) -> bool:
     size = prod(node.shape)
     return len(set(users)) > 1 or any(prod(user.shape) > size for user in users)
-
-
-# Layouts
-
-
-def _layout(shape: tuple[int, ...]) -> list[int] | None:
-    """The order of the axes in memory, where C order would leave vectors half empty."""
-    if len(shape) < 2 or shape[-1] >= SHORT or max(shape) <= shape[-1]:
-        return None
-    longest = max(range(len(shape)), key=lambda i: shape[i])
-    return [*(i for i in range(len(shape)) if i != longest), longest]
-
-
-def _in_c_order(order: Sequence[Any], kept: set[Any], given: set[Any], users: dict[Any, list[Any]]) -> set[Any]:
-    """Stored nodes that meet, elementwise, what lies in C order: they lie so too."""
-    fixed = set(given)
-    for node in order:  # callbacks and reshapes read and write C order; random numbers come in it
-        if isinstance(native(node), Draw):
-            fixed.add(node)
-        elif native(node) is None or node.op is s.reshape:
-            fixed.add(node)
-            fixed.update(x for x in node.inputs if isinstance(x, Node))
-    waiting = [x for x in order if x in fixed]
-    while waiting:
-        node = waiting.pop()
-        above = [user for user in users.get(node, ()) if isinstance(native(user), Scalar)]
-        below = [x for x in node.inputs if isinstance(x, Node)] if isinstance(native(node), Scalar) else []
-        for other in above + below:
-            if other not in fixed and other.shape == node.shape:
-                fixed.add(other)
-                waiting.append(other)
-    return fixed & kept

@@ -71,12 +71,15 @@ class Place:
 
     With `covers` the inputs fill the array. With `indexed` only the first input is placed and the others are
     indices, by ``e.read``: elements that go to the same place are added. With `onto` the second input is
-    placed, into a copy of the first; of elements that go to the same place the last one stays.
+    placed, into a copy of the first; of elements that go to the same place the last one stays. With `meeting`
+    elements are added that go to the same place; they may if they differ along the last so many axes and along as
+    many before these, not if they differ along one axis only.
     """
 
     target: Callable[..., Any]
     covers: bool = False
     indexed: bool = False
+    meeting: int = 0
     onto: bool = False
 
 

@@ -16,8 +16,13 @@ import numpy as np
 
 from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register
+from koubai.ops import elementwise as e
 from koubai.ops.define import arrays, shape_of
-from koubai.ops.shape import stacked
+from koubai.ops.lowering import Expand
+from koubai.ops.reduce import max as largest
+from koubai.ops.reduce import sum as total
+from koubai.ops.shape import astype, broadcast_to, pad, reshape, stacked
+from koubai.ops.slide import overlap_add, sliding_windows
 from koubai.ops.windows import Pairs, Windows, padded, sliding
 
 __all__ = ["avg_pool", "avg_pool_spread", "max_pool", "max_pool_gather", "max_pool_spread"]
@@ -190,6 +195,81 @@ def _gather_infer(t: Type, x: Type, **settings: Any) -> Type:
     return Type((*x.shape[: -len(count)], *count), np.result_type(t.dtype, x.dtype))
 
 
+# In other ops, for compiled code
+
+
+@lru_cache(maxsize=256)
+def _inside(windows: Windows) -> Any:
+    """What is not padding: one array for the same windows, so that the compiler sees that it is the same."""
+    return np.pad(np.ones(windows.lengths, bool), windows.padding)
+
+
+@lru_cache(maxsize=256)
+def _slid_inside(windows: Windows) -> Any:
+    return sliding_windows(_inside(windows), kernel=windows.kernel, stride=windows.stride)
+
+
+def _slid(x: Any, windows: Windows, outside: float) -> Any:
+    """The windows of an array with `outside` around it."""
+    if windows.padded != windows.lengths:
+        width = ((0, 0),) * (x.ndim - len(windows.kernel)) + windows.padding
+        x = e.where(_inside(windows), pad(x, width=width), x.dtype.type(outside))
+    return sliding_windows(x, kernel=windows.kernel, stride=windows.stride)
+
+
+def _outer(y: Any, windows: Windows) -> Any:
+    """A number for each window, against arrays of windows."""
+    return reshape(y, shape=(*shape_of(y), *(1,) * len(windows.kernel)))
+
+
+def _put_back(y: Any, windows: Windows) -> Any:
+    """Windows added up, without the padding."""
+    x = overlap_add(y, lengths=windows.padded, stride=windows.stride)
+    return x if windows.padded == windows.lengths else x[(..., *windows.inside)]
+
+
+def _max_by_ops(x: Any, *, kernel: Shape, stride: Shape, padding: Pairs) -> Any:
+    slid = _slid(x, _windows("max_pool", shape_of(x), kernel, stride, padding), -np.inf)
+    return largest(slid, axis=tuple(range(x.ndim, slid.ndim)), keepdims=False)
+
+
+def _avg_by_ops(x: Any, *, kernel: Shape, stride: Shape, padding: Pairs) -> Any:
+    slid = _slid(x, _windows("avg_pool", shape_of(x), kernel, stride, padding), 0.0)
+    return total(slid, axis=tuple(range(x.ndim, slid.ndim)), keepdims=False) / x.dtype.type(prod(kernel))
+
+
+def _avg_spread_by_ops(g: Any, *, lengths: Shape, kernel: Shape, stride: Shape, padding: Pairs) -> Any:
+    windows = _windows("avg_pool_spread", (*shape_of(g)[: -len(kernel)], *lengths), kernel, stride, padding)
+    share = _outer(g / g.dtype.type(prod(kernel)), windows)
+    return _put_back(broadcast_to(share, shape=(*shape_of(g), *kernel)), windows)
+
+
+def _chosen_by_ops(x: Any, windows: Windows) -> tuple[Any, Any]:
+    """Which element of each window is a largest one, and how many of these each window has."""
+    slid = _slid(x, windows, -np.inf)
+    inner = tuple(range(x.ndim, slid.ndim))
+    chosen = (slid == _outer(largest(slid, axis=inner, keepdims=False), windows)) | (slid != slid)
+    if windows.padded != windows.lengths:
+        chosen = chosen & _slid_inside(windows)
+    one, zero = x.dtype.type(1), x.dtype.type(0)
+    return chosen, total(e.where(chosen, one, zero), axis=inner, keepdims=False)
+
+
+def _spread_by_ops(g: Any, x: Any, *, kernel: Shape, stride: Shape, padding: Pairs) -> Any:
+    windows = _windows("max_pool_spread", shape_of(x), kernel, stride, padding)
+    chosen, count = _chosen_by_ops(x, windows)
+    share = g / count
+    return _put_back(_outer(share, windows) * astype(chosen, dtype=share.dtype), windows)
+
+
+def _gather_by_ops(t: Any, x: Any, *, kernel: Shape, stride: Shape, padding: Pairs) -> Any:
+    windows = _windows("max_pool_gather", shape_of(x), kernel, stride, padding)
+    chosen, count = _chosen_by_ops(x, windows)
+    slid = _slid(t, windows, 0.0)
+    inner = tuple(range(t.ndim, slid.ndim))
+    return total(slid * astype(chosen, dtype=slid.dtype), axis=inner, keepdims=False) / count
+
+
 # The records
 
 
@@ -224,6 +304,7 @@ def _refusals() -> list[Refusal]:
 avg_pool = register(Op(
     "avg_pool", _avg_pool, _type("avg_pool", "fc"), linear=True, batch=_batch,
     vjp=(lambda g, y, x, *, kernel, **p: avg_pool_spread(g, lengths=shape_of(x)[-len(kernel):], kernel=kernel, **p),),
+    lower=Expand(_avg_by_ops),
     words=Words("y_p = mean of x over window p", "dy_p/dx_i = 1/(size of the window) for i in window p",
                 "The mean of each window; every element receives its equal share of the gradients of its windows.",
                 "窓ごとの平均。各要素は、自分を含む窓の勾配を均等に受け取る。"),
@@ -233,6 +314,7 @@ avg_pool = register(Op(
 avg_pool_spread = register(Op(
     "avg_pool_spread", _avg_pool_spread, _avg_spread_infer, linear=True, batch=_batch,
     vjp=(lambda h, y, g, *, lengths, **p: avg_pool(h, **p),),
+    lower=Expand(_avg_spread_by_ops),
     words=Words("y_i = sum of g_p/(size of the window) over the windows p that hold i",
                 "dE/dg = the mean of each window",
                 "What the elements receive when windows were averaged; its gradient is the average again.",
@@ -244,6 +326,7 @@ avg_pool_spread = register(Op(
 max_pool = register(Op(
     "max_pool", _max_pool, _type("max_pool", "f"), batch=_batch,
     vjp=(lambda g, y, x, **p: max_pool_spread(g, x, **p),), jvp=(lambda t, y, x, **p: max_pool_gather(t, x, **p),),
+    lower=Expand(_max_by_ops),
     words=Words("y_p = largest x in window p", "dy_p/dx_i = 1 at the largest of window p, else 0; ties share",
                 "Only the largest element of each window receives the gradient; equal ones share it.",
                 "窓の中の最大の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
@@ -254,6 +337,7 @@ max_pool_spread = register(Op(
     "max_pool_spread", _max_pool_spread, _max_spread_infer, batch=_batch,
     vjp=(lambda h, y, g, x, **p: max_pool_gather(h, x, **p), None),
     jvp=(lambda t, y, g, x, **p: max_pool_spread(t, x, **p), None),
+    lower=Expand(_spread_by_ops),
     words=Words("y_i = sum of g_p over the windows p whose largest element is x_i; ties share",
                 "dE/dg_p = the gradient at the largest element of window p; 0 for x",
                 "Each window's number goes to the place of its largest element.",
@@ -266,6 +350,7 @@ max_pool_gather = register(Op(
     "max_pool_gather", _max_pool_gather, _gather_infer, batch=_batch,
     vjp=(lambda h, y, t, x, **p: max_pool_spread(h, x, **p), None),
     jvp=(lambda s, y, t, x, **p: max_pool_gather(s, x, **p), None),
+    lower=Expand(_gather_by_ops),
     words=Words("y_p = t_i where x_i is the largest of window p; the mean of these for ties",
                 "dE/dt_i = the gradients of the windows whose largest element is x_i; 0 for x",
                 "From each window the number at the place where another array has its largest element.",

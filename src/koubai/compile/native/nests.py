@@ -125,7 +125,7 @@ class _Writer:
         nest = self.shape
         assert nest is not None
         lanes = self._lanes_for(along.extent, _widest(nest)) if along is not None else 1
-        if not counters or nest.ordered:
+        if not counters or nest.ordered or nest.unit:
             self._loops(counters, body, along, lanes)
             return 1
         if len(counters) > 1 or along is None:
@@ -327,14 +327,13 @@ class _Writer:
 
     def _put(self, store: Store, value: Number) -> None:
         dtype = store.buffer.type.dtype
+        if store.add:
+            before = Load(store.buffer, store.at, frozenset([self.along] if self.along else []), dtype)
+            value = self.e.add(self._loaded(before), self.e.cast(value, dtype))
         result = self._as_stored(store, value)
         step = None if self.along is None else stride(store.at, self.along)
         if self.along is None or self.lanes == 1:
-            pointer = self._pointer(store.buffer.slot, store.at, memory(dtype))
-            if store.add:
-                before = Number(self.f.load(pointer, memory(dtype)), dtype)
-                result = self.e.add(before, Number(result, dtype)).value
-            self.f.store(result, pointer)
+            self.f.store(result, self._pointer(store.buffer.slot, store.at, memory(dtype)))
         elif step == 1:
             pointer = self._pointer(store.buffer.slot, store.at, memory(dtype))
             if self.mask is None:

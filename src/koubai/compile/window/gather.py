@@ -9,7 +9,7 @@ from functools import cached_property
 from math import prod
 
 from koubai.compile.llvm.builder import Function, Value
-from koubai.compile.product.problem import Part
+from koubai.compile.product.cuts import Part
 from koubai.compile.window.problem import Axis, Problem, Strides, axes_back, axes_on, digits
 from koubai.compile.window.read import met, read, write
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from koubai.compile.llvm.builder import BITS, Function, Module, Value
 from koubai.compile.llvm.machine import Machine
-from koubai.compile.product.problem import Part, parts_of
+from koubai.compile.product.cuts import Part, parts_of
 from koubai.ops.windows import Windows
 
 __all__ = ["Axis", "Problem", "Strides", "axes_back", "axes_on", "digits"]

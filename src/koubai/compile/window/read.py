@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from koubai.compile.llvm.builder import Function, Value, vector
-from koubai.compile.product.problem import Part
+from koubai.compile.product.cuts import Part
 from koubai.compile.window.problem import Axis
 
 __all__ = ["met", "read", "write"]

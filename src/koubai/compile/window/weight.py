@@ -10,7 +10,7 @@ from math import prod
 from typing import NamedTuple
 
 from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
-from koubai.compile.product.problem import Part
+from koubai.compile.product.cuts import Part
 from koubai.compile.window.problem import Axis, Problem, axes_on, digits
 from koubai.compile.window.read import met, read
 
