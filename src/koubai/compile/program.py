@@ -234,8 +234,8 @@ class _Run:
     def _array(self, buffer: Buffer) -> np.ndarray[Any, Any]:
         if not buffer.bytes:
             return np.empty(buffer.type.shape, buffer.type.dtype)
-        offsets = self.program.source.assembled.offsets
-        at = self.frame.arena_address + offsets[buffer.slot] if buffer.slot in offsets else self.frame.table[buffer.slot]
+        offset = self.program.source.assembled.offsets.get(buffer.slot)
+        at = self.frame.table[buffer.slot] if offset is None else self.frame.arena_address + offset
         memory = (ctypes.c_uint8 * buffer.bytes).from_address(at)
         flat = np.ctypeslib.as_array(memory).view(buffer.type.dtype)
         strides = [s * flat.itemsize for s in buffer.strides]
