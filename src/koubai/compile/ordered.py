@@ -47,19 +47,21 @@ def _part(how: Running, count: int, k: int) -> Any:
 
 
 def draw_nests(how: Draw, out: Buffer, stream: Any, params: dict[str, Any]) -> list[Nest]:
-    """A nest over whole blocks of four words, whose rounds LLVM then computes once, and one for what is left."""
+    """A nest over whole blocks of four words, and one for what is left."""
     size = int(np.prod(out.type.shape, dtype=np.int64))
     blocks = Counter(size // 4)
-    whole = [_drawn(how, out, affine(blocks), k, stream, params) for k in range(4)]
-    rest = [_drawn(how, out, size // 4, k, stream, params) for k in range(size % 4)]
-    return [Nest(counters, stores, []) for counters, stores in (([blocks], whole), ([], rest)) if stores]
+    nests = []
+    for counters, block, count in (([blocks], affine(blocks), 4), ([], size // 4, size % 4)):
+        number = Position(block, used(block), np.dtype(np.int64))
+        values = [_drawn(how, out.type.dtype, (number, stream), k, params) for k in range(count)]
+        stores = [Store(out, plus(times(block, 4), k), value) for k, value in enumerate(values)]
+        nests += [Nest(counters, stores, [])] if stores else []
+    return nests
 
 
-def _drawn(how: Draw, out: Buffer, block: Index, which: int, stream: Any, params: dict[str, Any]) -> Store:
+def _drawn(how: Draw, dtype: Any, inputs: tuple[Any, Any], which: int, params: dict[str, Any]) -> Apply:
     def body(e: Any, block: Any, stream: Any) -> Any:
-        return how.element(e, e.random_word(block, stream, params["key"], which), out.type.dtype, **params)
+        return how.element(e, e.random_word(block, stream, params["key"], which), dtype, **params)
 
-    inputs = Position(block, used(block), np.dtype(np.int64)), stream
-    counters = used(block) | stream.counters
-    value = Apply(body, inputs, (None, np.dtype(np.int64)), out.type.dtype, "random", counters)
-    return Store(out, plus(times(block, 4), which), value)
+    counters = inputs[0].counters | inputs[1].counters
+    return Apply(body, inputs, (None, np.dtype(np.int64)), dtype, "random", counters)

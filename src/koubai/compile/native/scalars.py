@@ -53,6 +53,7 @@ class Emitter:
 
     def __init__(self, function: Function) -> None:
         self.f = function
+        self._words: dict[Any, tuple[Value, ...]] = {}
 
     def _alike(self, *xs: Number) -> tuple[list[Value], int]:
         lanes = max(lanes_of(x.value.type) for x in xs)
@@ -192,8 +193,11 @@ class Emitter:
 
     def random_word(self, block: Number, stream: Number, key: Sequence[int], which: int) -> Number:
         """Word number `which` of a block of random words, of 32 bits."""
-        (first, second), _ = self._alike(block, stream)
-        return self.cast(Number(philox(self.f, first, second, key)[which], np.uint64), np.uint32)
+        name = block.value.text, stream.value.text, tuple(key)
+        if name not in self._words:  # all four come of the same rounds
+            (first, second), _ = self._alike(block, stream)
+            self._words[name] = philox(self.f, first, second, key)
+        return self.cast(Number(self._words[name][which], np.uint64), np.uint32)
 
     # Comparison and choice
 
