@@ -1,0 +1,145 @@
+"""Training speed, start, matrix products, memory and growth, side by side with what else is installed.
+
+python benchmarks/training.py [PARTS] [options]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+
+PARTS = ("steps", "start", "matmul", "memory", "scaling")
+BUSY = 0.03  # of the processor's time in other processes: from here on the numbers are doubtful
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "KOUBAI_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
+
+def hold_threads(threads: int) -> None:
+    """Give every library the same number of threads; before any of them is imported, since some ask only then.
+
+    XLA has no such variable: it takes as many threads as the process has cores.
+    """
+    os.environ.update(dict.fromkeys(POOLS, str(threads)))
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) < threads:
+            raise click.UsageError(f"--threads {threads}: this process may use {len(cores)} cores")
+        os.sched_setaffinity(0, cores[:threads])
+
+
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(PARTS))
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="The same for all sides.")
+@click.option("--repeats", type=click.IntRange(1), default=9, show_default=True, help="Turns of each side.")
+@click.option("--seconds", type=float, default=0.3, show_default=True, help="About how long one turn takes.")
+@click.option("--mnist", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of IDX files.")
+@click.option("--side", "sides", multiple=True, help="Time these sides only (may be given several times).")
+@click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Keep the numbers here.")
+@click.option("--write-docs", is_flag=True, help="Write docs/benchmarks.md from the file of --json.")
+@click.option("--no-run", is_flag=True, help="Measure nothing: show (and write) what is in the file of --json.")
+def main(
+    parts: tuple[str, ...],
+    threads: int,
+    repeats: int,
+    seconds: float,
+    mnist: Path | None,
+    sides: tuple[str, ...],
+    file: Path | None,
+    write_docs: bool,
+    no_run: bool,
+) -> None:
+    """Measure PARTS (all of them, if none is named).
+
+    A file given with --json keeps the parts that it has and that are not measured now.
+    """
+    if (write_docs or no_run) and file is None:
+        raise click.UsageError("--write-docs and --no-run need the numbers: give --json FILE")
+    hold_threads(threads)
+    found = _earlier(file, measuring=not no_run)
+    if not no_run:
+        from turns import Options
+
+        options = Options(threads, repeats, seconds, _named(sides), mnist)
+        measured = found["threads"].setdefault(str(threads), {})
+        for name in parts or PARTS:
+            measured[name] = _measured(name, options)
+            _keep(found, file)
+    _show(found)
+    if write_docs:
+        import document
+
+        document.PAGE.write_text(document.page(found, _modules()), encoding="utf-8")
+
+
+def _earlier(file: Path | None, measuring: bool) -> dict[str, Any]:
+    """What the file holds. Numbers of different machines are not mixed in one."""
+    import machine
+
+    present = machine.describe()
+    if file is None or not file.exists():
+        return {"machine": present, "threads": {}}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if measuring and found["machine"] != present:
+        raise click.UsageError(f"{file} was measured on another machine or with other versions; give another file")
+    return found
+
+
+def _named(sides: tuple[str, ...]) -> tuple[str, ...]:
+    from peers import SIDES
+
+    for name in sides:
+        if name not in SIDES:
+            raise click.UsageError(f"--side {name!r}: expected one of {', '.join(SIDES)}")
+    return sides or tuple(SIDES)
+
+
+def _modules() -> dict[str, ModuleType]:
+    return {name: import_module(name) for name in PARTS}
+
+
+def _measured(name: str, options: Any) -> dict[str, Any]:
+    import machine
+
+    others = machine.Elsewhere()
+    found = _modules()[name].measure(options, lambda what: click.echo(f"{name}: {what}", err=True))
+    how = {
+        "repeats": options.repeats,
+        "seconds": options.seconds,
+        "mnist": options.mnist is not None,
+        "elsewhere": others.share(),
+    }
+    if (how["elsewhere"] or 0) > BUSY:
+        click.echo(f"{name}: others took {how['elsewhere']:.0%} of the processor; measure when it is quiet", err=True)
+    return {"how": how, "found": found}
+
+
+def _keep(found: dict[str, Any], file: Path | None) -> None:
+    if file is not None:
+        file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def _show(found: dict[str, Any]) -> None:
+    import machine
+    from report import goals_sheet
+    from rich.console import Console
+
+    console, modules = Console(width=None if sys.stdout.isatty() else 160), _modules()
+    console.print(machine.sentence(found["machine"]))
+    for threads, measured in found["threads"].items():
+        console.rule(f"threads: {threads}")
+        goals = []
+        for name, part in measured.items():
+            for sheet in modules[name].sheets(part["found"]):
+                sheet.to_terminal(console)
+            goals += modules[name].goals(part["found"])
+        goals_sheet(goals).to_terminal(console)
+
+
+if __name__ == "__main__":
+    main()
