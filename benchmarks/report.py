@@ -37,8 +37,9 @@ class Goal:
         """How far from the target, in words."""
         if self.reached is None:
             return "not measured"
+        sign, target = self.row()[1].split(" ", 1)
         far = self.target / self.reached if self.at_least else self.reached / self.target
-        return f"{self.measured()} of {number(self.target)}{self.unit}: {number(far)} times short"
+        return f"{self.measured()} where {sign} {target} was wanted, a factor of {number(far)} away"
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -32,7 +33,7 @@ def _one(batch: int, depth: int, options: Options) -> dict[str, float]:
     layers = dense("-".join(map(str, [INPUTS, *[WIDTH] * depth, 10])))
     work = Work("", layers, "cross_entropy", batch, *pictures(batch * STEPS, INPUTS))
     pair = tuple(name for name in SIDES if name in options.sides)
-    sides, _ = steps.made(work, Options(options.threads, options.repeats, options.seconds, pair))
+    sides, _ = steps.made(work, replace(options, sides=pair))
     times = steps.timed(work, sides, options)
     return {name: statistics.median(t for t, _ in turns) * 1e6 for name, turns in times.items()}
 

@@ -17,39 +17,43 @@ import click
 
 PARTS = ("steps", "start", "matmul", "memory", "scaling")
 BUSY = 0.03  # of the processor's time in other processes: from here on the numbers are doubtful
-POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "KOUBAI_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "KOUBAI_NUM_THREADS")
 
 
-def hold_threads(threads: int) -> None:
+def hold_threads(asked: int | None) -> int:
     """Give every library the same number of threads; before any of them is imported, since some ask only then.
 
     XLA has no such variable: it takes as many threads as the process has cores.
     """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+    threads = asked or min(2, len(cores))
+    if len(cores) < threads:
+        raise click.UsageError(f"--threads {threads}: this process may use {len(cores)} cores")
     os.environ.update(dict.fromkeys(POOLS, str(threads)))
     if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        if len(cores) < threads:
-            raise click.UsageError(f"--threads {threads}: this process may use {len(cores)} cores")
         os.sched_setaffinity(0, cores[:threads])
+    return threads
 
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS))
-@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="The same for all sides.")
+@click.option("--threads", type=click.IntRange(1), help="The same for all sides; 2 where there are 2 cores.")
 @click.option("--repeats", type=click.IntRange(1), default=9, show_default=True, help="Turns of each side.")
 @click.option("--seconds", type=float, default=0.3, show_default=True, help="About how long one turn takes.")
 @click.option("--mnist", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A folder of IDX files.")
 @click.option("--side", "sides", multiple=True, help="Time these sides only (may be given several times).")
+@click.option("--work", "works", multiple=True, help="Let steps time these works only (may be given several times).")
 @click.option("--json", "file", type=click.Path(dir_okay=False, path_type=Path), help="Keep the numbers here.")
 @click.option("--write-docs", is_flag=True, help="Write docs/benchmarks.md from the file of --json.")
 @click.option("--no-run", is_flag=True, help="Measure nothing: show (and write) what is in the file of --json.")
 def main(
     parts: tuple[str, ...],
-    threads: int,
+    threads: int | None,
     repeats: int,
     seconds: float,
     mnist: Path | None,
     sides: tuple[str, ...],
+    works: tuple[str, ...],
     file: Path | None,
     write_docs: bool,
     no_run: bool,
@@ -60,13 +64,16 @@ def main(
     """
     if (write_docs or no_run) and file is None:
         raise click.UsageError("--write-docs and --no-run need the numbers: give --json FILE")
-    hold_threads(threads)
+    count = hold_threads(threads)
     found = _earlier(file, measuring=not no_run)
     if not no_run:
+        from peers import SIDES
         from turns import Options
+        from works import NAMES
 
-        options = Options(threads, repeats, seconds, _named(sides), mnist)
-        measured = found["threads"].setdefault(str(threads), {})
+        named, works = _named("--side", sides, tuple(SIDES)), _named("--work", works, NAMES)
+        options = Options(count, repeats, seconds, named, works, mnist)
+        measured = found["threads"].setdefault(str(count), {})
         for name in parts or PARTS:
             measured[name] = _measured(name, options)
             _keep(found, file)
@@ -90,13 +97,11 @@ def _earlier(file: Path | None, measuring: bool) -> dict[str, Any]:
     return found
 
 
-def _named(sides: tuple[str, ...]) -> tuple[str, ...]:
-    from peers import SIDES
-
-    for name in sides:
-        if name not in SIDES:
-            raise click.UsageError(f"--side {name!r}: expected one of {', '.join(SIDES)}")
-    return sides or tuple(SIDES)
+def _named(option: str, asked: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    for name in asked:
+        if name not in known:
+            raise click.UsageError(f"{option} {name!r}: expected one of {', '.join(known)}")
+    return asked or known
 
 
 def _modules() -> dict[str, ModuleType]:

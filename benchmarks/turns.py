@@ -29,12 +29,15 @@ class Options:
         About how long one turn is to take.
     sides : tuple of str
         The names of the sides that are timed.
+    works : tuple of str
+        The names of the works that `steps` times.
     """
 
     threads: int
     repeats: int
     seconds: float
     sides: tuple[str, ...]
+    works: tuple[str, ...] = ()
     mnist: Path | None = None
 
 

@@ -8,8 +8,6 @@ import torch
 from torch import nn
 from works import Conv, Dense, Weights, Work
 
-from peers import Unavailable
-
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
@@ -84,13 +82,6 @@ class Compiled(Eager):
         for state in optimizer.state.values():
             for value in state.values():
                 value.zero_()
-
-    def train(self, epochs: int) -> None:
-        try:
-            super().train(epochs)
-        except Exception as error:
-            reason = (str(error).strip().splitlines() or [""])[0]
-            raise Unavailable(f"torch.compile does not work here ({type(error).__name__}: {reason})") from None
 
 
 def _model(work: Work) -> Any:
