@@ -5,9 +5,12 @@ python benchmarks/training.py [PARTS] [options]
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import sys
+import tempfile
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +20,7 @@ import click
 
 PARTS = ("steps", "start", "matmul", "memory", "scaling")
 BUSY = 0.03  # of the processor's time in other processes: from here on the numbers are doubtful
+CACHES = ("KOUBAI_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "KOUBAI_NUM_THREADS")
 
 
@@ -33,6 +37,13 @@ def hold_threads(asked: int | None) -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores[:threads])
     return threads
+
+
+def empty_caches() -> None:
+    """Let every library that keeps compiled code begin with none, so that first calls are first."""
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ.update({name: os.path.join(folder, name) for name in CACHES})
 
 
 @click.command()
@@ -65,6 +76,7 @@ def main(
     if (write_docs or no_run) and file is None:
         raise click.UsageError("--write-docs and --no-run need the numbers: give --json FILE")
     count = hold_threads(threads)
+    empty_caches()
     found = _earlier(file, measuring=not no_run)
     if not no_run:
         from peers import SIDES
