@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -21,21 +20,24 @@ DOUBLING = 2.2  # what twice as much may cost: twice, and a tenth for caches and
 
 
 def measure(options: Options, say: Callable[[str], None]) -> dict[str, Any]:
+    """Microseconds of a step by size and side, all sizes in turn."""
     found: dict[str, Any] = {}
+    options = replace(options, sides=tuple(name for name in SIDES if name in options.sides))
     for what, sizes in (("batch", BATCHES), ("depth", DEPTHS)):
         say(what)
-        found[what] = {str(n): _one(*((n, 2) if what == "batch" else (64, n)), options) for n in sizes}
+        every = {}
+        for size in sizes:
+            sides, _ = steps.made(_work(*((size, 2) if what == "batch" else (64, size))), options)
+            every |= {(str(size), name): side for name, side in sides.items()}
+        found[what] = {str(size): {} for size in sizes}
+        for (size, name), timing in steps.timed(every, options).items():
+            found[what][size][name] = timing.step * 1e6
     return found
 
 
-def _one(batch: int, depth: int, options: Options) -> dict[str, float]:
-    """Microseconds of a step by side."""
+def _work(batch: int, depth: int) -> Work:
     layers = dense("-".join(map(str, [INPUTS, *[WIDTH] * depth, 10])))
-    work = Work("", layers, "cross_entropy", batch, *pictures(batch * STEPS, INPUTS))
-    pair = tuple(name for name in SIDES if name in options.sides)
-    sides, _ = steps.made(work, replace(options, sides=pair))
-    times = steps.timed(work, sides, options)
-    return {name: statistics.median(t for t, _ in turns) * 1e6 for name, turns in times.items()}
+    return Work("", layers, "cross_entropy", batch, *pictures(batch * STEPS, INPUTS))
 
 
 def sheets(found: dict[str, Any]) -> list[Sheet]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,7 +23,7 @@ import works
 from peers import Side, Unavailable, make
 from peers.numpy_by_hand import ByHand
 from report import Goal, Sheet, number
-from turns import Options, in_turn, ratio, rested, seconds
+from turns import Name, Options, in_turn, rested, seconds
 from works import Work
 
 COMPARED_ROWS = 2048
@@ -47,13 +48,14 @@ def _one(work: Work, options: Options) -> dict[str, Any]:
     sides, absent = made(work, options)
     first = _first_calls(sides, absent)
     losses, allowed = _losses(work, sides)
-    times = timed(work, sides, options)
+    times = timed(sides, options)
     rows = {}
     for name in sides:
         off = max(abs(a - b) / abs(b) for a, b in zip(*losses[name]))
         rows[name] = {
-            "step_us": [t * 1e6 for t, _ in times[name]],
-            "call_s": statistics.median(call for _, call in times[name]),
+            "step_us": times[name].step * 1e6,
+            "step_us_by_turn": [t * 1e6 for t in times[name].steps],
+            "call_s": times[name].call,
             "first_s": first[name],
             "losses": losses[name][0],
             "difference": off,
@@ -62,7 +64,7 @@ def _one(work: Work, options: Options) -> dict[str, Any]:
     mine = rows.get("koubai")
     for name, row in rows.items():
         if mine is not None and name != "koubai":
-            row["ratio"] = ratio(mine["step_us"], row["step_us"])
+            row["ratio"] = _ratio(mine, row)
     return {
         "batch": work.batch,
         "steps_an_epoch": work.steps,
@@ -74,11 +76,25 @@ def _one(work: Work, options: Options) -> dict[str, Any]:
     }
 
 
+def _ratio(mine: dict[str, Any], other: dict[str, Any]) -> dict[str, float] | None:
+    """How many times koubai's time goes into the other's, and the least and the most within one turn.
+
+    None where either is no time: on a busy machine the difference of two times can be below zero.
+    """
+    if min(mine["step_us"], other["step_us"]) <= 0:
+        return None
+    each = [b / a for a, b in zip(mine["step_us_by_turn"], other["step_us_by_turn"]) if min(a, b) > 0]
+    median = other["step_us"] / mine["step_us"]
+    return {"median": median, "least": min(each, default=median), "most": max(each, default=median)}
+
+
 def made(work: Work, options: Options) -> tuple[dict[str, Side], dict[str, str]]:
     """The sides that can do the work, and why the others cannot."""
     sides: dict[str, Side] = {}
     absent: dict[str, str] = {}
     for name in options.sides:
+        if name == "scikit-learn" and name not in work.targets:
+            continue  # its arithmetic is that of one work only
         try:
             sides[name] = make(name, work, options.threads)
         except Unavailable as error:
@@ -103,38 +119,59 @@ def _first_calls(sides: dict[str, Side], absent: dict[str, str]) -> dict[str, fl
     return first
 
 
-def timed(work: Work, sides: dict[str, Side], options: Options) -> dict[str, list[tuple[float, float]]]:
-    """Turn by turn: seconds of a step, and seconds of a call beside its steps."""
-    turns = {name: _turn(side, work.steps, options.seconds) for name, side in sides.items()}
-    return in_turn(turns, options.repeats)
+@dataclass
+class Timing:
+    """Seconds of a short and of a long training, turn by turn, and how many steps they have."""
+
+    short: list[float]
+    long: list[float]
+    short_steps: int
+    long_steps: int
+
+    @property
+    def step(self) -> float:
+        """Seconds of a step: the median long training less the median short one."""
+        return (statistics.median(self.long) - statistics.median(self.short)) / (self.long_steps - self.short_steps)
+
+    @property
+    def steps(self) -> list[float]:
+        """The same within each turn."""
+        return [(b - a) / (self.long_steps - self.short_steps) for a, b in zip(self.short, self.long)]
+
+    @property
+    def call(self) -> float:
+        """Seconds of a call beside its steps."""
+        return statistics.median(self.short) - self.short_steps * self.step
 
 
-def _turn(side: Side, steps: int, aim: float) -> Callable[[], tuple[float, float]]:
-    def trained(epochs: int) -> float:
+def timed(sides: dict[Name, Side], options: Options) -> dict[Name, Timing]:
+    """Every side's trainings in turn, each about as long as was asked for."""
+
+    def trained(side: Side, epochs: int) -> float:
         side.begin()
-        return rested(lambda: side.train(epochs))
+        return rested(partial(side.train, epochs))
 
-    long = _epochs(side, aim)
-    short = max(1, long // 8)
-
-    def turn() -> tuple[float, float]:
-        brief, whole = trained(short), trained(long)
-        step = (whole - brief) / (long - short) / steps
-        return step, brief - short * steps * step
-
-    return turn
+    epochs = {name: _epochs(side, options.seconds) for name, side in sides.items()}
+    both = {name: (max(1, long // 8), long) for name, long in epochs.items()}
+    runs = {(name, count): partial(trained, sides[name], count) for name, pair in both.items() for count in pair}
+    times = in_turn(runs, options.repeats)
+    return {
+        name: Timing(times[name, short], times[name, long], short * side.work.steps, long * side.work.steps)
+        for (name, side), (short, long) in zip(sides.items(), both.values())
+    }
 
 
 def _epochs(side: Side, aim: float) -> int:
-    """How many epochs take about so long; what a call costs once is not counted."""
-    count, last = 1, math.inf
-    while True:
+    """How many epochs take about so much longer than the first one of a call, with what the call costs once."""
+
+    def trained(count: int) -> float:
         side.begin()
-        now = seconds(partial(side.train, count))
-        gained = now - last  # by count / 2 epochs
-        if gained > aim / 4 or now > 4 * aim:
-            return max(2, math.ceil(aim / max(gained, aim / 4) * count / 2))
-        last, count = now, 2 * count
+        return seconds(partial(side.train, count))
+
+    first, count = max(trained(1), trained(1)), 2
+    while (more := trained(count) - first) < aim / 2:
+        count *= 2
+    return max(2, math.ceil(aim * (count - 1) / more))
 
 
 def _losses(work: Work, sides: dict[str, Side]) -> tuple[dict[str, tuple[list[float], list[float]]], float]:
@@ -190,7 +227,7 @@ def _sheet(name: str, work: dict[str, Any]) -> Sheet:
         off = f"{row['difference']:.0e}" + ("" if row["valid"] else " INVALID")
         sheet.rows.append([
             side,
-            number(statistics.median(row["step_us"])),
+            number(row["step_us"]),
             number(times["median"]) if times else "",
             f"{number(times['least'])} to {number(times['most'])}" if times else "",
             number(work["targets"][side]) if side in work["targets"] else "",

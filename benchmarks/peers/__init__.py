@@ -21,6 +21,8 @@ class Unavailable(Exception):
 class Side(Protocol):
     """One library that trains one work."""
 
+    work: Work
+
     def begin(self) -> None:
         """Put the start weights in, with a fresh optimizer."""
 

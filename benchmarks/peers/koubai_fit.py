@@ -50,7 +50,7 @@ def always_compile() -> None:
     from koubai.train import loop
 
     assert hasattr(loop, "COMPILING")
-    loop.COMPILING = 0.0  # type: ignore[misc]
+    loop.COMPILING = 0.0
 
 
 def _model(work: Work) -> Any:
