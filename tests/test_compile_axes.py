@@ -28,7 +28,7 @@ WITHOUT_LOOPS = {
     "adjugate", "adjugate_slope", "argsort", "beta", "betaln", "cholesky", "det", "digamma", "eig", "eigh", "erfcinv",
     "erfinv", "fft", "gamma", "gammaln", "i0", "i1", "ifft", "inv", "irfft", "j0", "j1", "output", "pinv", "polygamma",
     "qr", "rfft", "searchsorted", "slogdet", "solve", "svd", "tril_inv",
-    "convolve", "discrete_output",
+    "discrete_output",
     "checkpoint", "scan",
 }  # fmt: skip
 
@@ -205,6 +205,24 @@ def test_assigning(pattern: Any, dtypes: str) -> None:
 def test_assigning_beyond_the_end_is_refused() -> None:
     with pytest.raises(IndexError, match="out of bounds"):
         run(lambda x, v, i: op("assign")(x, v, i, pattern=(Slot(0),)), np.zeros(3), np.ones(2), np.array([0, 3]))
+
+
+@pytest.mark.parametrize("mode", ["full", "valid"])
+@pytest.mark.parametrize("dtype", ["d", "f", "l", "h"])
+def test_convolutions(mode: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    for shapes in (((30,), (5,)), ((5,), (5,)), ((2, 1, 19), (3, 4)), ((3,), (7,))):
+        a, v = (rng.integers(-9, 9, shape).astype(dtype) for shape in shapes)
+        if mode == "full" or a.shape[-1] >= v.shape[-1]:
+            same("convolve", a, v, mode=mode)
+
+
+@pytest.mark.parametrize("subscripts", ["ij,jk->ki", "ij,ij->i", "ij,ij->", "ij,kj->ijk", "aij,akj->iak"])
+@pytest.mark.parametrize("dtype", ["d", "f", "l", "h", "?"])
+def test_products_over_indices(subscripts: str, dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-9, 9, (4,) * len(k)).astype(dtype) for k in subscripts.split("->")[0].split(","))
+    same("einsum", a, b, subscripts=subscripts)
 
 
 @pytest.mark.parametrize("ord", [2, 1, 3, 2.5, 0.5, -1.0])

@@ -20,7 +20,8 @@ from koubai.ops.define import arrays, conjugated, ndim_of, shape_of
 from koubai.ops.lowering import Expand
 from koubai.ops.matmul import matmul
 from koubai.ops.reduce import sum as total
-from koubai.ops.shape import astype, flip, reshape, transpose
+from koubai.ops.shape import astype, flip, pad, reshape, transpose
+from koubai.ops.slide import sliding_windows
 
 # einsum
 
@@ -96,10 +97,14 @@ def _einsum_of_ops(a: Any, b: Any, *, subscripts: str) -> Any:
         # A matrix product would have an axis of length one: the factors are multiplied where they are summed.
         b = reshape(b, shape=(*stack, *(1,) * len(left), *shape_of(b)[shared:]))
         y = reshape(a, shape=(*shape_of(a), *(1,) * len(right))) * b
-        if summed:
-            dtype, y = y.dtype, total(y, axis=tuple(range(shared, shared + summed)), keepdims=False)
-            y = y if y.dtype == dtype else astype(y, dtype=dtype)
+        y = _summed(y, tuple(range(shared, shared + summed)))
     return transpose(reshape(y, shape=(*stack, *left, *right)), axes=plan.result)
+
+
+def _summed(x: Any, axis: tuple[int, ...]) -> Any:
+    """The sum in the dtype of x, small integers included."""
+    y = total(x, axis=axis, keepdims=False) if axis else x
+    return y if y.dtype == x.dtype else astype(y, dtype=x.dtype)
 
 
 def _einsum_infer(a: Type, b: Type, *, subscripts: str) -> Type:
@@ -185,6 +190,16 @@ def _convolve(a: Any, v: Any, *, mode: str) -> Any:
     return (_windows(a, v.shape[-1]) @ v[..., ::-1, None])[..., 0]
 
 
+def _convolve_of_ops(a: Any, v: Any, *, mode: str) -> Any:
+    if mode == "full":
+        a, v = (a, v) if shape_of(a)[-1] >= shape_of(v)[-1] else (v, a)
+        around = shape_of(v)[-1] - 1
+        a = pad(a, width=((0, 0),) * (ndim_of(a) - 1) + ((around, around),))
+    *stack, length = shape_of(v)
+    turned = reshape(flip(v, axis=(len(stack),)), shape=(*stack, 1, length))
+    return _summed(sliding_windows(a, kernel=(length,), stride=(1,)) * turned, (max(ndim_of(a), len(stack) + 1),))
+
+
 def _convolve_infer(a: Type, v: Type, *, mode: str) -> Type:
     if a.ndim == 0 or v.ndim == 0 or 0 in (a.shape[-1], v.shape[-1]):
         raise ShapeError(f"convolve: expected two arrays that are not empty, got shapes {a.shape} and {v.shape}")
@@ -230,6 +245,7 @@ def _convolve_samples() -> list[Sample]:
 convolve = register(Op(
     "convolve", _convolve, _convolve_infer,
     vjp=(_convolve_vjp_signal, _convolve_vjp_kernel), linear=True, batch=_convolve_batch,
+    lower=Expand(_convolve_of_ops),
     words=Words("y_n = sum over m of a_(n-m) v_m", "dE/da = the gradient correlated with v, dE/dv = with a",
                 "A convolution along the last axis; the gradient of each factor is a correlation with the other.",
                 "最後の軸に沿った畳み込み。各因子の勾配は、上流の勾配と相手との相関になる。"),
