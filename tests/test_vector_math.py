@@ -75,3 +75,15 @@ def test_angles_next_to_right_angles_lose_nothing(name):
     for dtype in ("float32", "float64"):
         angles = x[np.abs(x) < np.finfo(dtype).max].astype(dtype)
         assert errors(Compiled(name, dtype)(angles), exact(name, angles)).max() <= bound(name, dtype)
+
+
+def test_the_document_shows_the_bounds_and_no_larger_error():
+    rows = {}
+    for line in DOCUMENT.read_text(encoding="utf-8").splitlines():
+        if line.startswith("| `"):
+            name, dtype, *numbers = (cell.strip(" `") for cell in line.split("|")[1:6])
+            rows[name, dtype] = [float(x) for x in numbers]
+    assert rows.keys() == set(BOTH)
+    for key, (stated, *measured) in rows.items():
+        assert stated == bound(*key)
+        assert max(measured) <= stated

@@ -55,5 +55,5 @@ def erfc(f: Function, x: Value) -> Value:
 
 RECORDS = (
     VectorFunction("erf", erf, 1.125, 1.5, "best polynomials of erf x/x and of ln erfc x", shared=True),
-    VectorFunction("erfc", erfc, 0.51, 4.0, "best polynomials of erf x/x and of e^(x^2) erfc x", shared=True),
+    VectorFunction("erfc", erfc, 0.51, 5.5, "best polynomials of erf x/x and of e^(x^2) erfc x", shared=True),
 )

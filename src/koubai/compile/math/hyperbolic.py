@@ -75,7 +75,7 @@ def atanh(f: Function, x: Value) -> Value:
 RECORDS = (
     VectorFunction("cosh", cosh, 1.5, 1.5, "as exp", shared=True),
     VectorFunction("sinh", sinh, 1.75, 1.75, "as exp; best odd polynomial up to 1", shared=True),
-    VectorFunction("asinh", asinh, 1.75, 1.75, "by log1p", shared=True),
-    VectorFunction("acosh", acosh, 2.0, 1.875, "by log1p", shared=True),
-    VectorFunction("atanh", atanh, 2.25, 1.75, "by log1p", shared=True),
+    VectorFunction("asinh", asinh, 1.875, 1.75, "by log1p", shared=True),
+    VectorFunction("acosh", acosh, 2.125, 2.0, "by log1p", shared=True),
+    VectorFunction("atanh", atanh, 2.25, 1.875, "by log1p", shared=True),
 )

@@ -85,7 +85,7 @@ def acos(f: Function, x: Value) -> Value:
 
 
 RECORDS = (
-    VectorFunction("atan", atan, 1.25, 1.25, "best odd polynomial on [-1, 1]", shared=True),
+    VectorFunction("atan", atan, 1.375, 1.375, "best odd polynomial on [-1, 1]", shared=True),
     VectorFunction("atan2", atan2, 1.625, 1.625, "as atan", shared=True, arity=2),
     VectorFunction("asin", asin, 1.25, 1.25, "best odd polynomial on [-1/2, 1/2]", shared=True),
     VectorFunction("acos", acos, 1.25, 1.25, "as asin", shared=True),

@@ -104,7 +104,7 @@ def log1p(f: Function, x: Value) -> Value:
 
 RECORDS = (
     VectorFunction("log", log, 1.0, 1.0, "best polynomial in m - 1 (float32), in ((m - 1)/(m + 1))^2 (float64)"),
-    VectorFunction("log2", log2, 1.5, 1.375, "as log", shared=True),
+    VectorFunction("log2", log2, 1.625, 1.375, "as log", shared=True),
     VectorFunction("log10", log10, 1.25, 1.375, "as log", shared=True),
     VectorFunction("log1p", log1p, 1.125, 1.0, "as log, with the rounding of 1 + x put back", shared=True),
 )

@@ -172,9 +172,7 @@ def hypot(f: Function, x: Value, z: Value) -> Value:
 
 
 RECORDS = (
-    VectorFunction(
-        "pow", power, 0.55, 1.25, "exp2 of y log2 |x|, in float64 and in twice its digits", shared=True, arity=2
-    ),
+    VectorFunction("pow", power, 0.55, 1.25, "2^(y log2 x), in float64 and in twice its digits", shared=True, arity=2),
     VectorFunction(
         "cbrt", cbrt, 0.51, 0.7, "best polynomial after a third of the exponent; Newton's step", shared=True
     ),
