@@ -31,8 +31,8 @@ DONE, CALLBACK_FAILED, NOT_FINITE = 0, 1, 2
 # What the native loop is handed: 64-bit words, by number.
 (
     STRETCHES, COUNT, STEPS, EPOCHS, TOTAL, SUMS, BEST, BEST_EPOCH, STATE, KEPT, BYTES, SEEN, LAST_LOSS, WANTED,
-    LAUNCH, SHARED, THREADS, ORDER, LENGTH, KEYS, SCRATCH, WORDS,
-) = range(22)  # fmt: skip
+    LAUNCH, RETIRE, SHARED, THREADS, ORDER, LENGTH, KEYS, SCRATCH, WORDS,
+) = range(23)  # fmt: skip
 # And of each stretch:
 PROGRAM, TABLE, ARENA, CALLBACK, TIMES, EXAMPLES, MOVES, NUMBER_OF_MOVES, LOSS, WIDE, PARALLEL = range(11)
 FIELDS = 11
@@ -160,7 +160,8 @@ class Course:
             if any(s.frame.program.parallel for s in self._stretches):
                 several = stack.enter_context(team())
             if several is not None:
-                self._words[[LAUNCH, SHARED, THREADS]] = several.launch, several.shared, several.threads
+                words = several.launch, several.retire, several.shared, several.threads
+                self._words[[LAUNCH, RETIRE, SHARED, THREADS]] = words
             entries: dict[Frame, Any] = {}
             for row, s in zip(self._table, self._stretches):
                 if s.frame not in entries:
@@ -175,8 +176,6 @@ class Course:
                     s.loss.ctypes.data, s.loss.dtype.itemsize == 8, s.frame.program.parallel,
                 )  # fmt: skip
             status = int(_native()(self._words.ctypes.data))
-            if several is not None:
-                several.rest()
         if self._epochs is not None:
             self._epochs.done = int(self._words[EPOCHS])
             self._epochs.best = float(self._reals[BEST])
@@ -212,7 +211,7 @@ def _native() -> Any:
 def _written() -> Module:
     module = Module(host().triple)
     shuffle = write_shuffle(module)
-    f = module.function("drive", [("ptr", "words")], result="i64")
+    f = module.function("steps", [("ptr", "words")], result="i64", attributes="noinline", linkage="internal")
     (words,) = f.arguments
 
     def field(base: Value, number: int, kind: str = "i64") -> Value:
@@ -230,6 +229,14 @@ def _written() -> Module:
         with f.when(f.compare("ne", field(words, SUMS), f.integer(0))):
             _end_of_epoch(f, words)
     f.ret(f.integer(DONE))
+
+    # The team's threads leave the programs before Python can be interrupted, and free them.
+    f = module.function("drive", [("ptr", "words")], result="i64")
+    status = f.call("steps", "i64", *f.arguments)
+    retire = _field(f, f.arguments[0], RETIRE, "ptr")
+    with f.when(f.compare("ne", retire, Value("null", "ptr"))):
+        f.call_pointer(retire, "void", _field(f, f.arguments[0], SHARED, "ptr"))
+    f.ret(status)
     return module
 
 

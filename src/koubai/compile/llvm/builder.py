@@ -404,6 +404,9 @@ class Function:
 
     def call_pointer(self, function: Value, result: str, *xs: Value) -> Value:
         """Call a function by its address."""
+        if result == "void":
+            self.line(f"call void {function.text}({', '.join(map(repr, xs))})")
+            return Value("void", "void")
         return self._op(f"call {result} {function.text}({', '.join(map(repr, xs))})", result)
 
     # Vectors

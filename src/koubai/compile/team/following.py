@@ -16,13 +16,16 @@ def write_team(triple: str) -> Module:
     """The functions of a team.
 
     - ``i32 launch(program, table, arena, callback, shared, threads)`` runs a program, as its leader.
-    - ``void retire(shared)`` returns when no follower is in a program any more.
+    - ``void retire(shared)`` returns when no follower is in a program any more. It must follow the last launch within
+      native code: where Python runs in between, an interrupt may free the program under the followers.
+    - ``i32 run(...)`` is one launch and retires.
     - ``void follow(shared, thread)`` is what the other threads run.
     - ``void prepare(shared)`` must come first, ``void dismiss(shared)`` last.
     """
     module = Module(triple)
     _launch(module)
     _retire(module)
+    _run(module)
     _follow(module)
     f = module.function("prepare", [("ptr", "shared")])
     f.call("pthread_mutex_init", "i32", f.offset(f.arguments[0], MUTEX, "i64"), NULL)
@@ -56,6 +59,14 @@ def _launch(module: Module) -> None:
     program, table, arena, callback, shared, threads = f.arguments
     run = _publish(f, shared, (program, table, arena, threads))
     f.ret(f.call_pointer(program, "i32", table, arena, callback, f.integer(0), threads, run, shared))
+
+
+def _run(module: Module) -> None:
+    given = ["program", "table", "arena", "callback", "shared"]
+    f = module.function("run", [*(("ptr", name) for name in given), ("i64", "threads")], result="i32")
+    status = f.call("launch", "i32", *f.arguments)
+    f.call("retire", "void", f.arguments[4])
+    f.ret(status)
 
 
 def _retire(module: Module) -> None:

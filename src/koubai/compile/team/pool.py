@@ -34,8 +34,8 @@ class Team:
 
     Attributes
     ----------
-    launch : int
-        Address of ``i32 launch(program, table, arena, callback, shared, threads)``, to be followed by `rest`.
+    launch, retire : int
+        Addresses of the functions that lead a run and that end the team's work (see `following`).
     shared : int
         Address of the memory that its threads share.
     lock : Lock
@@ -48,10 +48,9 @@ class Team:
         self._memory = np.zeros(WORDS + 8, np.int64)
         self.shared = -(-self._memory.ctypes.data // 64) * 64
         self._code = cached_code("team", lambda: write_team(host().triple).text())
-        self.launch = self._code.address("launch")
+        self.launch, self.retire = self._code.address("launch"), self._code.address("retire")
         kinds = [ctypes.c_void_p] * 5 + [ctypes.c_int64]
-        self._launch = self._code.function("launch", *kinds, result=ctypes.c_int)
-        self._retire = self._code.function("retire", ctypes.c_void_p)
+        self._run = self._code.function("run", *kinds, result=ctypes.c_int)
         self._code.function("prepare", ctypes.c_void_p)(self.shared)
         follow = self._code.function("follow", ctypes.c_void_p, ctypes.c_int64)
         self._others = [
@@ -63,12 +62,7 @@ class Team:
 
     def run(self, program: int, table: int, arena: int, callback: Any) -> None:
         """Run a program in all threads, once; for who holds the lock."""
-        self._launch(program, table, arena, callback, self.shared, self.threads)
-        self.rest()
-
-    def rest(self) -> None:
-        """After programs have been launched: wait until no thread is in one any more, so that it may be freed."""
-        self._retire(self.shared)
+        self._run(program, table, arena, callback, self.shared, self.threads)
 
     def dismiss(self) -> None:
         """Send the threads home and wait for them."""
