@@ -159,6 +159,15 @@ def test_the_same_bits_for_any_number_of_threads(threads: Any) -> None:
     np.testing.assert_allclose(results[0][3], np.exp(np.tanh(X @ W)) * 2, rtol=1e-4)
 
 
+def test_a_new_team_does_not_take_up_the_work_of_another() -> None:
+    """Each team numbers its runs from the start, so counters that another one has left could be taken for its own."""
+    frame = Program(*traced(large, X, W)).frame()
+    frame.reserve(3)
+    frame._arena[:] = 1
+    frame.reserve(2)
+    assert not frame._arena.any()
+
+
 def test_many_callers_at_once(threads: Any) -> None:
     threads(2)
     f = kb.compile(large)
