@@ -201,15 +201,16 @@ class Course:
 
 @cache
 def _code() -> Code:
-    return cached_code("drive", lambda: _written().text())
+    return cached_code("drive", lambda: write_drive(host().triple).text())
 
 
 def _native() -> Any:
     return _code().function("drive", ctypes.c_void_p, result=ctypes.c_int64)
 
 
-def _written() -> Module:
-    module = Module(host().triple)
+def write_drive(triple: str) -> Module:
+    """``i64 drive(words)``: run a course; what its words are stands at the top."""
+    module = Module(triple)
     shuffle = write_shuffle(module)
     f = module.function("steps", [("ptr", "words")], result="i64", attributes="noinline", linkage="internal")
     (words,) = f.arguments

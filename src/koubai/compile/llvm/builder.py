@@ -474,6 +474,15 @@ class Function:
     def atomic_store(self, value: Value, pointer: Value) -> None:
         self.line(f"store atomic {value}, ptr {pointer.text} seq_cst, align 8")
 
+    def pause(self) -> None:
+        """Let the processor rest for some cycles while it waits for another one."""
+        kind = (self.module.triple or "").partition("-")[0]
+        if kind == "x86_64":
+            self.call("llvm.x86.sse2.pause", "void")
+        elif kind in ("aarch64", "arm64"):
+            # Its own hint to rest ends at once on most processors; emptying the pipeline takes some cycles.
+            self.call("llvm.aarch64.isb", "void", self.integer(15, "i32"))
+
     def compare_exchange(self, pointer: Value, old: Value, new: Value) -> Value:
         """Write `new` if memory still holds `old`; whether it did (an i1)."""
         both = self._op(f"cmpxchg ptr {pointer.text}, {old}, {new} seq_cst seq_cst", f"{{ {old.type}, i1 }}")

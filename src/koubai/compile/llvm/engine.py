@@ -10,7 +10,7 @@ from llvmlite import binding
 
 from koubai.compile.llvm.machine import Machine, host
 
-__all__ = ["Code", "assembly", "object_code"]
+__all__ = ["Code", "assembly", "linkable", "object_code"]
 
 
 class Code:
@@ -61,6 +61,12 @@ def assembly(text: str, machine: Machine) -> str:
     return str(target.emit_assembly(_optimized(text, target)))
 
 
+def linkable(text: str, machine: Machine) -> bytes:
+    """An object file for a processor's own linker, which need not be of this one's kind."""
+    target = _target_machine(machine)
+    return bytes(target.emit_object(_optimized(text, target)))
+
+
 # Loops are not touched by LLVM unless marked: the emitters vectorize and unroll by themselves.
 _METADATA = """
 !0 = distinct !{!0, !1, !2}
@@ -75,7 +81,8 @@ def _optimized(text: str, machine: Any) -> Any:
     LLVM's first level of optimization takes as long as making the machine code does, and gains at most 3 % on
     training steps.
     """
-    module = binding.parse_assembly(text + _METADATA)
+    layout = f'target datalayout = "{machine.target_data}"\n'
+    module = binding.parse_assembly(layout + text + _METADATA)
     builder = binding.create_pass_builder(machine, binding.create_pipeline_tuning_options(speed_level=1))
     passes = binding.create_new_module_pass_manager()
     passes.add_sroa_pass()
@@ -98,4 +105,6 @@ def _start_host() -> None:
 def _target_machine(machine: Machine, *, jit: bool = False) -> Any:
     (_start_host if jit else _start)()
     target = binding.Target.from_triple(machine.triple)
-    return target.create_target_machine(cpu=machine.cpu, features=machine.features, opt=2, jit=jit)
+    # Only what is loaded into a running process may lie far from what it calls.
+    distance = "jitdefault" if jit else "default"
+    return target.create_target_machine(machine.cpu, machine.features, opt=2, codemodel=distance, jit=jit)

@@ -58,7 +58,7 @@ def host() -> Machine:
 
     triple = binding.get_process_triple()
     if not triple.startswith("x86_64"):
-        return Machine(triple, binding.get_host_cpu_name(), "", 16, 32, fma=True)
+        return Machine(triple, binding.get_host_cpu_name(), "", 16, 32, fma=triple.startswith(("aarch64", "arm64")))
     has = binding.get_host_cpu_features()
     level = 4 if has.get("avx512f") and has.get("avx512vl") else 3 if has.get("avx2") and has.get("fma") else 1
     known = x86_64(binding.get_host_cpu_name(), has.flatten(), level=level)

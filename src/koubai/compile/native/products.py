@@ -22,6 +22,8 @@ def write_products(module: Module, machine: Machine, nest: Product, name: str) -
     """Functions ``void f(a, b, c, scratch, i64 first, i64 last)``, and the bytes of scratch memory they need."""
     n, k, m = nest.sizes
     made = write_product(module, machine, name, n, k, m, nest.c.buffer.type.dtype, *nest.strides)
+    for phase in made.phases:
+        module.functions[phase.name].linkage = "internal"  # so that programs can be linked together
     slots = [nest.a.buffer.slot, nest.b.buffer.slot, nest.c.buffer.slot, SCRATCH]
     cost = 2 * n * k * m / 1e5  # microseconds, at 100 operations in a nanosecond
     bases = _base(nest.a.at, nest), _base(nest.b.at, nest), _base(nest.c.at, nest)

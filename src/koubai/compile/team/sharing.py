@@ -121,8 +121,7 @@ def _return(f: Function, value: Value) -> None:
 
 def pause(f: Function, turns: Value) -> None:
     """Let the processor rest for some cycles, and count."""
-    if (f.module.triple or "").startswith("x86_64"):
-        f.call("llvm.x86.sse2.pause", "void")
+    f.pause()
     f.store(f.add(f.load(turns, "i64"), f.integer(1)), turns)
 
 
