@@ -29,7 +29,6 @@ WITHOUT_LOOPS = {
     "erfinv", "fft", "gamma", "gammaln", "i0", "i1", "ifft", "inv", "irfft", "j0", "j1", "output", "pinv", "polygamma",
     "qr", "rfft", "searchsorted", "slogdet", "solve", "svd", "tril_inv",
     "discrete_output",
-    "checkpoint", "scan",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from koubai.compile.nest import (
     Convolution,
     Literal,
     Load,
+    Loop,
     Nest,
     Product,
     Region,
@@ -74,6 +75,8 @@ class _Scope:
         """The element of x at an index: loaded where x has a buffer, otherwise computed here."""
         if not isinstance(x, Node):
             return self._literal(x, index)
+        while x.op is not None and isinstance(x.op.lower, lowering.Barrier) and native(x):
+            x = x.inputs[0]
         key = (x, tuple(index))
         if key in self.known:
             return self.known[key]
@@ -82,7 +85,7 @@ class _Scope:
         buffer = self.plan.buffers.get(x) if stored else None
         if x.op is None and uniform(x.value):
             made: Any = Literal(x.value.flat[0], x.dtype)
-        elif buffer is not None and buffer.slot not in self.written:
+        elif buffer is not None and (x.op is None or buffer.slot not in self.written):
             made = self._load(buffer, index)
         else:  # also what is this nest's own memory, read in another shape: the element is not there yet
             made = self._computed(x, index)
@@ -148,15 +151,21 @@ class _Builder:
         self.groups: dict[Any, list[tuple[int, _Group]]] = {}
 
     def run(self) -> list[Any]:
-        for number, node in enumerate(self.plan.steps):
+        for node in self.plan.steps:
             how = native(node)
             if how is None:
-                self._call(number, node)
+                self._call(node)
+                continue
+            if isinstance(how, lowering.Loop):
+                self._loop(node)
+                continue
+            if isinstance(how, lowering.Barrier):
+                self.checked[node] = self._ready(node)
                 continue
             if isinstance(how, lowering.Guard) or (
                 len(node.inputs) > 1 and isinstance(how, (lowering.View, lowering.Place))
             ):
-                self._checks(number, node, how)
+                self._checks(node, how)
             if node not in self.plan.buffers:
                 continue
             if isinstance(how, lowering.Fold):
@@ -171,6 +180,8 @@ class _Builder:
                 self._draw(node, how)
             elif isinstance(how, lowering.Convolution):
                 self._convolution(node, how)
+            elif isinstance(how, lowering.Part):
+                self._part(node)
             else:
                 self._map(node)
         for node, buffer in self.plan.copies:
@@ -185,10 +196,41 @@ class _Builder:
     def _title(self, node: Any) -> str:
         return f"{self.plan.buffers[node].name} = {node.op.name}  {node.type}"
 
-    def _call(self, number: int, node: Any) -> None:
+    def _call(self, node: Any) -> None:
         reads = [self.plan.buffers[x] for x in node.inputs if isinstance(x, Node) and x in self.plan.buffers]
         writes = [self.plan.buffers[node]] if node in self.plan.buffers else []
-        self._add(Call(number, node.op.name, reads, writes), *writes)
+        self._add(Call(self.plan.ask(node), node.op.name, reads, writes), *writes)
+
+    # Loops
+
+    def _loop(self, node: Any) -> None:
+        """The carries are set to what they start with; then the loop, whose nests are not yet there."""
+        plan, params = self.plan, node.params
+        fixed, carries = params["fixed"], params["carries"]
+        outputs: dict[int, Buffer] = {}
+        for i, of in enumerate(node.type):
+            if (node, i) in plan.parts:
+                outputs[i] = plan.buffers[plan.parts[node, i]]
+            elif i < carries:
+                outputs[i] = plan.buffer(of, f"v{plan.count}")
+                plan.temporaries.append(outputs[i])
+        kept = [outputs.pop(i) for i in range(carries)]
+        for x, buffer in zip(node.inputs[fixed:], kept):
+            self._copy(x, buffer)
+        given, arrays = (
+            [plan.buffers[x] if isinstance(x, Node) else plan.constant(x) for x in xs]
+            for xs in (node.inputs[:fixed], node.inputs[fixed + carries :])
+        )
+        names = ", ".join(b.name for b in (*kept, *outputs.values()))
+        title = [f"{names} = {node.op.name}"]
+        steps = params["length"], params["reverse"]
+        loop = Loop(params["body"], *steps, given, kept, arrays, outputs, title, plan.counter())
+        self._add(loop, *loop.writes)
+
+    def _part(self, node: Any) -> None:
+        first = self.plan.parts[node.inputs[0], node.params["index"]]
+        if first is not node:
+            self._copy(first, self.plan.buffers[node])
 
     # Elementwise
 
@@ -240,8 +282,16 @@ class _Builder:
         return last
 
     def _copy(self, node: Any, buffer: Buffer) -> None:
-        counters, index = _counters(buffer.type.shape, _order(buffer))
-        value = _Scope(self.plan).value(node, index)
+        order = _order(buffer)
+        for position, group in self.groups.get((buffer.type.shape, order), ()):
+            if isinstance(node, Node) and node in group.scope.members:  # stored twice where it is computed
+                value = _cast(group.scope.known[node, group.index], buffer.type.dtype)
+                group.nest.stores.append(Store(buffer, place(buffer, group.index), value))
+                self.made[buffer.slot] = position
+                group.nest.title.append(f"{buffer.name} = {self.plan.buffers[node].name}")
+                return
+        counters, index = _counters(buffer.type.shape, order)
+        value = _cast(_Scope(self.plan).value(node, index), buffer.type.dtype)
         self._add(Nest(counters, [Store(buffer, place(buffer, index), value)], [f"{buffer.name} = copy"]), buffer)
 
     # Reductions
@@ -368,7 +418,7 @@ class _Builder:
 
     # Checks
 
-    def _checks(self, number: int, node: Any, how: Any) -> None:
+    def _checks(self, node: Any, how: Any) -> None:
         """Before anything is read by them, indices must lie in their arrays; before use, values in their range."""
         scope = _Scope(self.plan)
         if isinstance(how, lowering.Guard):
@@ -377,7 +427,7 @@ class _Builder:
             value = scope.value(x, index)
             body = _with_params(how.fits, node.params)
             fits = Apply(body, (value,), (None,), np.dtype(np.bool_), "fits", value.counters)
-            self._check(number, node, counters, fits)
+            self._check(node, counters, fits)
             return
         if isinstance(how, lowering.View):
             counters, index = _counters(node.shape, tuple(range(node.ndim)))
@@ -399,11 +449,11 @@ class _Builder:
                         continue
                     if whole is not None:
                         self.inside[whole] = len(self.nests)
-                    self._check(number, node, [c for c in counters if c in atom.value.counters], fits)
+                    self._check(node, [c for c in counters if c in atom.value.counters], fits)
 
-    def _check(self, number: int, node: Any, counters: list[Counter], fits: Any) -> None:
+    def _check(self, node: Any, counters: list[Counter], fits: Any) -> None:
         self.checked[node] = len(self.nests)
-        self._add(Check(number, counters, fits))
+        self._add(Check(self.plan.ask(node), counters, fits))
 
 
 def _steps(x: Load | Store, row: Counter, column: Counter) -> tuple[int, int]:

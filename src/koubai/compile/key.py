@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from koubai.compile.llvm.machine import host
-from koubai.graph import Node, Op, registry, topological
+from koubai.graph import Body, Node, Op, registry, topological
 
 __all__ = ["digest", "key_of", "key_of_text"]
 
@@ -29,11 +29,19 @@ def key_of(
 ) -> tuple[str, dict[str, Any]] | None:
     """The name of the program of a graph, and the constant arrays in it by their digests; None if it has none.
 
-    A graph with an op of somebody else's, or with parameters that are functions or graphs, has no name.
+    A graph with an op of somebody else's, or with parameters that are functions, has no name.
     """
-    text = hashlib.sha256()
     arrays: dict[str, Any] = {}
-    text.update(_surroundings().encode())
+    try:
+        said = _said(inputs, outputs, arrays)
+    except _Unnameable:
+        return None
+    return key_of_text(f"{said}{list(updates)}"), arrays
+
+
+def _said(inputs: Sequence[Node], outputs: Sequence[Node], arrays: dict[str, Any]) -> str:
+    """A graph as text, the same for graphs that compute the same in the same way; bodies of loops are part of it."""
+    lines: list[str] = []
     numbers: dict[Node, int] = {}
 
     def said(x: Any) -> str:
@@ -42,26 +50,24 @@ def key_of(
         if isinstance(x, np.ndarray):
             arrays[digest(x)] = x
             return f"array {digest(x)}"
+        if isinstance(x, Body):
+            return f"body {{{_said(x.inputs, x.outputs, arrays)}}}"
         return _plain(x)
 
-    try:
-        for x in inputs:
-            numbers[x] = len(numbers)
-            text.update(f"input {x.type}\n".encode())
-        for node in topological(outputs):
-            if node in numbers:
-                continue
-            if node.op is None:
-                line = said(np.asarray(node.value))
-            else:
-                params = ", ".join(f"{name}={_plain(node.params[name])}" for name in sorted(node.params))
-                line = f"{_name(node.op)}({', '.join(map(said, node.inputs))}; {params}) {node.type}"
-            numbers[node] = len(numbers)
-            text.update(f"{line}\n".encode())
-    except _Unnameable:
-        return None
-    text.update(f"{[numbers[y] for y in outputs]} {list(updates)}".encode())
-    return text.hexdigest(), arrays
+    for x in inputs:
+        numbers[x] = len(numbers)
+        lines.append(f"input {x.type}\n")
+    for node in topological(outputs):
+        if node in numbers:
+            continue
+        if node.op is None:
+            line = said(np.asarray(node.value))
+        else:
+            params = ", ".join(f"{name}={said(node.params[name])}" for name in sorted(node.params))
+            line = f"{_name(node.op)}({', '.join(map(said, node.inputs))}; {params}) {node.type}"
+        numbers[node] = len(numbers)
+        lines.append(f"{line}\n")
+    return f"{''.join(lines)}{[numbers[y] for y in outputs]}"
 
 
 def _name(op: Op) -> str:

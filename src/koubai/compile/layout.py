@@ -13,7 +13,7 @@ from typing import Any
 from koubai.compile.forms import native
 from koubai.graph import Node
 from koubai.ops import shape as s
-from koubai.ops.lowering import Convolution, Draw, Fold, Place, Scalar, View
+from koubai.ops.lowering import Convolution, Draw, Fold, Loop, Part, Place, Scalar, View
 
 __all__ = ["SHORT", "examples_last", "keeps_examples", "layouts_of"]
 
@@ -35,12 +35,13 @@ def layouts_of(
     order: Sequence[Any], kept: set[Any], given: set[Any], users: dict[Any, list[Any]]
 ) -> dict[Any, list[int] | None]:
     """For each stored node the order of its axes in memory, or None for C order."""
-    fixed = given | {node for node in order if isinstance(native(node), Draw)}  # random numbers come in C order
+    fixed = given | {node for node in order if isinstance(native(node), (Draw, Part))}  # these come in C order
     images = {x for x in _images(order) if x not in fixed or isinstance(native(x), Convolution)}
     wide = _spread(order, {x for x in images if x.shape[0] >= SHORT}, fixed, users, _alike)
     fixed |= images - wide
-    for node in order:  # callbacks and reshapes read and write C order
-        if native(node) is None or (node.op is s.reshape and node not in wide):
+    for node in order:  # callbacks, loops and reshapes read and write C order
+        how = native(node)
+        if how is None or isinstance(how, Loop) or (node.op is s.reshape and node not in wide):
             fixed.add(node)
             fixed.update(x for x in node.inputs if isinstance(x, Node))
     fixed = _spread(order, fixed - wide, wide, users, _elementwise)

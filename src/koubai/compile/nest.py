@@ -25,6 +25,7 @@ __all__ = [
     "Last",
     "Literal",
     "Load",
+    "Loop",
     "Nest",
     "Position",
     "Product",
@@ -32,6 +33,7 @@ __all__ = [
     "Store",
     "buffers_read",
     "c_strides",
+    "flattened",
     "loads_of",
     "place",
     "stride",
@@ -201,6 +203,47 @@ class Check:
 
 
 @dataclass(slots=True, eq=False)
+class Loop:
+    """The nests of a body, once a step.
+
+    Attributes
+    ----------
+    body : Body
+    length, reverse : int, bool
+    fixed, carries, arrays : lists of Buffer
+        What every step reads; what it reads and then overwrites; and what it reads one row of.
+    stacks : number of the body's output -> Buffer that receives a row in every step
+    counter : str
+        What numbers the steps, in text.
+    rows : list of (slot, Buffer, bytes)
+        Slots that stand for a row of a buffer: so many bytes a step further on.
+    nests, temporaries : lists
+        What a step does, and the memory that it needs for itself.
+    """
+
+    body: Any
+    length: int
+    reverse: bool
+    fixed: list[Buffer]
+    carries: list[Buffer]
+    arrays: list[Buffer]
+    stacks: dict[int, Buffer]
+    title: list[str]
+    counter: str
+    rows: list[tuple[int, Buffer, int]] = field(default_factory=list)
+    nests: list[Any] = field(default_factory=list)
+    temporaries: list[Buffer] = field(default_factory=list)
+
+    @property
+    def reads(self) -> list[Buffer]:
+        return [*self.fixed, *self.carries, *self.arrays]
+
+    @property
+    def writes(self) -> list[Buffer]:
+        return [*self.carries, *self.stacks.values()]
+
+
+@dataclass(slots=True, eq=False)
 class Call:
     """A step that runs in NumPy."""
 
@@ -272,7 +315,7 @@ def loads_of(roots: Sequence[Any]) -> list[Load]:
 
 def touched(nest: Any) -> list[Buffer]:
     """Every buffer that a nest reads or writes."""
-    if isinstance(nest, Call):
+    if isinstance(nest, (Call, Loop)):
         return [*nest.reads, *nest.writes]
     if isinstance(nest, Check):
         return buffers_read([nest.fits])
@@ -293,6 +336,18 @@ def reads_in(at: Index) -> list[Any]:
             found.append(atom.value)
         elif hasattr(atom, "index"):
             found += reads_in(atom.index)
+    return found
+
+
+def flattened(nests: Sequence[Any]) -> list[Any]:
+    """The nests, and those inside of loops."""
+    found: list[Any] = []
+    stack = list(reversed(nests))
+    while stack:
+        nest = stack.pop()
+        found.append(nest)
+        if isinstance(nest, Loop):
+            stack += reversed(nest.nests)
     return found
 
 

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from koubai.compile.build import build, copy_nest
-from koubai.compile.nest import Buffer, Call, Convolution, Load, Nest, Product, loads_of, touched
-from koubai.compile.plan import Plan, make_plan
-from koubai.graph import Node
+from koubai.compile.nest import Buffer, Call, Convolution, Load, Loop, Nest, Product, loads_of, touched
+from koubai.compile.plan import Plan, Setting, make_plan
+from koubai.graph import Node, Type
 
 __all__ = ["planned"]
 
 
 def planned(
-    inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]] = ()
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    updates: Sequence[tuple[int, int]] = (),
+    setting: Setting | None = None,
 ) -> tuple[Plan, list[Any]]:
     """The plan and the nests; output i of a pair (i, k) in `updates` is written into input k.
 
@@ -23,7 +26,7 @@ def planned(
     """
     pairs = list(updates)
     while True:
-        plan = make_plan(inputs, outputs, pairs)
+        plan = make_plan(inputs, outputs, pairs, setting)
         nests = build(plan)
         unsafe = [pair for pair in pairs if not _safe(nests, plan.inputs[pair[1]], plan.outputs[pair[0]])]
         if not unsafe:
@@ -34,7 +37,31 @@ def planned(
             nests.append(copy_nest(plan.outputs[i], plan.inputs[k]))
             plan.temporaries.append(plan.outputs[i])
             plan.outputs[i] = plan.inputs[k]
+    for nest in nests:
+        if isinstance(nest, Loop):
+            _fill(plan, nest)
     return plan, nests
+
+
+def _fill(plan: Plan, loop: Loop) -> None:
+    """What a step of a loop does: its body's own nests. A carry is an output that takes an input's place."""
+    body, fixed, carries = loop.body, len(loop.fixed), len(loop.carries)
+    changing = [i for i in range(carries) if body.outputs[i] is not body.inputs[fixed + i]]
+    outputs = [*changing, *loop.stacks]
+    inputs = [*loop.fixed, *loop.carries, *(_row(plan, loop, array) for array in loop.arrays)]
+    places = {k: _row(plan, loop, loop.stacks[i]) for k, i in enumerate(outputs) if i >= carries}
+    updates = [(k, fixed + i) for k, i in enumerate(changing)]
+    setting = Setting(plan.table, inputs, places)
+    inner, loop.nests = planned(body.inputs, [body.outputs[i] for i in outputs], updates, setting)
+    loop.temporaries = inner.temporaries
+
+
+def _row(plan: Plan, loop: Loop, array: Buffer) -> Buffer:
+    """The row of an array that belongs to a step."""
+    of = Type(array.type.shape[1:], array.type.dtype)
+    made = Buffer(plan.buffer(of, "").slot, of, f"{array.name}[{loop.counter}]", array.strides[1:])
+    loop.rows.append((made.slot, array, array.strides[0] * of.dtype.itemsize))
+    return made
 
 
 def _safe(nests: Sequence[Any], old: Buffer, new: Buffer) -> bool:
@@ -59,7 +86,7 @@ def _safe(nests: Sequence[Any], old: Buffer, new: Buffer) -> bool:
 
 
 def _writes(nest: Any) -> list[Buffer]:
-    if isinstance(nest, Call):
+    if isinstance(nest, (Call, Loop)):
         return nest.writes
     if isinstance(nest, Convolution):
         return [nest.written.buffer]
@@ -69,8 +96,8 @@ def _writes(nest: Any) -> list[Buffer]:
 
 
 def _reads(nest: Any) -> list[Load]:
-    if isinstance(nest, (Call, Convolution)):
-        buffers = nest.reads if isinstance(nest, Call) else [r.buffer for r in nest.read]
+    if isinstance(nest, (Call, Convolution, Loop)):
+        buffers = [r.buffer for r in nest.read] if isinstance(nest, Convolution) else nest.reads
         return [Load(b, 0, frozenset(), b.type.dtype) for b in buffers]
     if isinstance(nest, Product):
         return [nest.a, nest.b]

@@ -21,12 +21,43 @@ from koubai.compile.layout import SHORT, examples_last, keeps_examples, layouts_
 from koubai.compile.nest import Buffer, c_strides, strides_in
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
-from koubai.ops.lowering import Convolution, Draw, Guard, Product, Scalar, View
+from koubai.ops.lowering import Barrier, Convolution, Draw, Guard, Loop, Part, Product, Scalar, View
 from koubai.ops.structure import bind
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "Setting", "Table", "make_plan"]
 
 DEEPEST = 48  # ops fused into one expression, so that neither Python's stack nor LLVM's time runs out
+
+
+@dataclass(slots=True)
+class Table:
+    """What a graph shares with the bodies of its loops.
+
+    Attributes
+    ----------
+    count : int
+        Of slots.
+    arrays, constants : by id and by slot
+        The constant arrays.
+    asked : list of (node, buffers)
+        What may run in NumPy, and where it finds its inputs.
+    loops : int
+    """
+
+    count: int = 0
+    arrays: dict[int, tuple[Any, Buffer]] = field(default_factory=dict)
+    constants: dict[int, Any] = field(default_factory=dict)
+    asked: list[tuple[Any, dict[Any, Buffer]]] = field(default_factory=list)
+    loops: int = 0
+
+
+@dataclass(slots=True)
+class Setting:
+    """Where a loop's body finds what comes from outside: its inputs, and the places of its outputs by number."""
+
+    table: Table
+    inputs: list[Buffer]
+    places: dict[int, Buffer]
 
 
 @dataclass(slots=True)
@@ -37,48 +68,68 @@ class Plan:
     ----------
     steps : nodes to compute or to check, in order
     buffers : node -> Buffer; inputs, outputs and intermediate values
-    constants : slot -> array
+    parts : (node with several outputs, index) -> node that selects that one
     inputs : list of Buffer
     copies : list of (node, Buffer)
         Outputs that something else computes: an input handed back, one value returned twice.
     outputs : list of Buffer
     """
 
+    table: Table = field(default_factory=Table)
     steps: list[Any] = field(default_factory=list)
     buffers: dict[Any, Buffer] = field(default_factory=dict)
-    arrays: dict[int, tuple[Any, Buffer]] = field(default_factory=dict)
-    constants: dict[int, Any] = field(default_factory=dict)
+    parts: dict[tuple[Any, int], Any] = field(default_factory=dict)
     inputs: list[Buffer] = field(default_factory=list)
     copies: list[tuple[Any, Buffer]] = field(default_factory=list)
     outputs: list[Buffer] = field(default_factory=list)
     temporaries: list[Buffer] = field(default_factory=list)
-    count: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.table.count
 
     def buffer(self, of: Type, name: str, order: Sequence[int] | None = None) -> Buffer:
         """A new buffer; `order` names the axes from the outermost in memory to the innermost."""
         made = Buffer(self.count, of, name, strides_in(of.shape, order or range(len(of.shape))))
-        self.count += 1
+        self.table.count += 1
         return made
 
     def constant(self, array: Any) -> Buffer:
         """The buffer of a copy of a constant array, the same for the same array."""
-        if id(array) not in self.arrays:
+        table = self.table
+        if id(array) not in table.arrays:
             made = self.buffer(Type(array.shape, array.dtype), f"c{self.count}")
-            self.constants[made.slot] = np.array(array)
-            self.arrays[id(array)] = (array, made)  # held, so that its id stays its own
-        return self.arrays[id(array)][1]
+            table.constants[made.slot] = np.array(array)
+            table.arrays[id(array)] = (array, made)  # held, so that its id stays its own
+        return table.arrays[id(array)][1]
+
+    def counter(self) -> str:
+        """A name for what numbers the steps of a loop."""
+        self.table.loops += 1
+        return "t" if self.table.loops == 1 else f"t{self.table.loops}"
+
+    def ask(self, node: Any) -> int:
+        """The number of a step for NumPy."""
+        self.table.asked.append((node, self.buffers))
+        return len(self.table.asked) - 1
 
 
-def make_plan(inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]] = ()) -> Plan:
+def make_plan(
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    updates: Sequence[tuple[int, int]] = (),
+    setting: Setting | None = None,
+) -> Plan:
     """Decide for every node whether it has a buffer, and how that lies.
 
     For each pair (i, k) in `updates`, output i lies where input k lies.
     """
-    plan = Plan()
+    plan = Plan() if setting is None else Plan(setting.table)
     order = topological(outputs)
-    for x in inputs:
-        plan.buffers[x] = plan.buffer(x.type, x.name or f"x{plan.count}")
-        plan.inputs.append(plan.buffers[x])
+    for k, x in enumerate(inputs):
+        buffer = plan.buffer(x.type, x.name or f"x{plan.count}") if setting is None else setting.inputs[k]
+        plan.buffers[x] = buffer
+        plan.inputs.append(buffer)
     given, wanted = set(inputs), set(outputs)
     users = _users(order)
     kept = _stored(order, wanted, users)
@@ -93,18 +144,26 @@ def make_plan(inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence
             plan.buffers[node] = plan.constant(np.asarray(node.value))
         elif (alias := _alias(node, plan)) is not None:
             plan.buffers[node] = alias
+            if isinstance(how, Barrier):
+                plan.steps.append(node)
         elif node in kept:
             if not isinstance(node.type, tuple):
                 plan.buffers[node] = plan.buffer(node.type, f"v{plan.count}", layouts[node])
                 plan.temporaries.append(plan.buffers[node])
+            if isinstance(how, Part):
+                plan.parts.setdefault((node.inputs[0], node.params["index"]), node)
             plan.steps.append(node)
         elif isinstance(how, Guard) or (isinstance(how, View) and len(node.inputs) > 1):
             plan.steps.append(node)  # nothing to compute, but elements or indices to check
-    _give_outputs(plan, outputs, dict(updates))
+    places = {} if setting is None else dict(setting.places)
+    for i, k in updates:
+        old = plan.inputs[k]
+        places[i] = Buffer(old.slot, old.type, old.name, old.strides)
+    _give_outputs(plan, outputs, places)
     return plan
 
 
-def _give_outputs(plan: Plan, outputs: Sequence[Node], updates: dict[int, int]) -> None:
+def _give_outputs(plan: Plan, outputs: Sequence[Node], places: dict[int, Buffer]) -> None:
     """Every output a buffer of its own in C order: that of its node, or a copy."""
     own = set(plan.temporaries)
     for i, y in enumerate(outputs):
@@ -115,12 +174,11 @@ def _give_outputs(plan: Plan, outputs: Sequence[Node], updates: dict[int, int]) 
             plan.temporaries.remove(buffer)
         else:
             buffer = plan.buffer(y.type, f"y{plan.count}")
-        if i in updates:
-            target = plan.inputs[updates[i]]
-            before, buffer = buffer, Buffer(target.slot, y.type, target.name, target.strides)
+        if i in places:
+            before, buffer = buffer, places[i]
             for node, other in plan.buffers.items():  # reshapes that read it there
                 if direct and other.slot == before.slot:
-                    plan.buffers[node] = Buffer(target.slot, node.type, target.name, other.strides)
+                    plan.buffers[node] = Buffer(buffer.slot, node.type, buffer.name, other.strides)
         if direct:
             plan.buffers[y] = buffer
         else:
@@ -131,7 +189,8 @@ def _give_outputs(plan: Plan, outputs: Sequence[Node], updates: dict[int, int]) 
 def _users(order: Sequence[Any]) -> dict[Any, list[Any]]:
     users: dict[Any, list[Any]] = {}
     for node in order:
-        for x in node.inputs[1:] if isinstance(native(node), Draw) else node.inputs:
+        how = native(node)
+        for x in node.inputs[1:] if isinstance(how, Draw) else node.inputs[: 1 if isinstance(how, Barrier) else None]:
             if isinstance(x, Node):
                 users.setdefault(x, []).append(node)
     return users
@@ -144,7 +203,7 @@ def _stored(order: Sequence[Any], outputs: set[Any], users: dict[Any, list[Any]]
         how = native(node)
         below = max((depth.get(x, 0) for x in node.inputs if isinstance(x, Node)), default=0)
         depth[node] = below + 1
-        if node.op is None:
+        if node.op is None or isinstance(how, Barrier):
             continue
         if (
             node in kept
@@ -162,10 +221,16 @@ def _stored(order: Sequence[Any], outputs: set[Any], users: dict[Any, list[Any]]
 
 def _operands(node: Any) -> list[Any]:
     """The nodes that must stand in memory because this one reads them there."""
-    if isinstance(native(node), Convolution):
+    how = native(node)
+    if isinstance(how, Convolution):
         return [x for x in node.inputs if isinstance(x, Node)]
-    if isinstance(native(node), Product):
+    if isinstance(how, Product):
         return [_moved_from(x) for x in node.inputs if isinstance(x, Node)]
+    if isinstance(how, Barrier):
+        return [node.inputs[0]]
+    if isinstance(how, Loop):
+        fixed, carries = node.params["fixed"], node.params["carries"]
+        return [x for x in (*node.inputs[:fixed], *node.inputs[fixed + carries :]) if isinstance(x, Node)]
     if node.op is s.reshape and isinstance(node.inputs[0], Node) and not _only_ones_differ(node):
         return [node.inputs[0]]
     return []
@@ -185,7 +250,10 @@ def _only_ones_differ(node: Any) -> bool:
 
 
 def _alias(node: Any, plan: Plan) -> Buffer | None:
-    """The node's place, if it is its input's memory read in another shape."""
+    """The node's place, if it is its input's memory read in another shape, or at another time."""
+    if isinstance(native(node), Barrier):
+        there = plan.buffers[node.inputs[0]]
+        return Buffer(there.slot, node.type, there.name, there.strides)
     if node.op is not s.reshape or not isinstance(node.inputs[0], Node):
         return None
     source = plan.buffers.get(node.inputs[0])
@@ -200,4 +268,4 @@ def _alias(node: Any, plan: Plan) -> Buffer | None:
 
 def _worth_storing(node: Any, users: Sequence[Any]) -> bool:
     size = prod(node.shape)
-    return len(set(users)) > 1 or any(prod(user.shape) > size for user in users)
+    return len(set(users)) > 1 or any(isinstance(user.type, tuple) or prod(user.shape) > size for user in users)

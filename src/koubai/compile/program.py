@@ -57,7 +57,7 @@ class Program:
             self.code = Code.loaded(code)
             if named is not None:
                 store(named[0], about, code)
-            arrays = {digest(a): a for a in self.source.plan.constants.values()}
+            arrays = {digest(a): a for a in self.source.plan.table.constants.values()}
         else:
             about, code = found
             self.code, arrays = Code.loaded(code), named[1]  # type: ignore[index]
@@ -80,7 +80,7 @@ class Program:
         about = {
             "inputs": [b.slot for b in plan.inputs],
             "outputs": [b.slot for b in plan.outputs],
-            "constants": {slot: digest(a) for slot, a in plan.constants.items()},
+            "constants": {slot: digest(a) for slot, a in plan.table.constants.items()},
             "slots": plan.count,
             "arena": assembled.arena,
             "scratch": assembled.scratch,
@@ -201,34 +201,30 @@ class _Run:
     def enter(self, number: int, table: int) -> int:
         """Compute step `number`; what native code calls. 1 if that failed."""
         try:
-            self._compute(self.program.source.plan.steps[number])
+            self._compute(*self.program.source.plan.table.asked[number])
         except BaseException as error:  # must not cross native code; raised again after the call
             self.error = error
             return 1
         return 0
 
-    @property
-    def buffers(self) -> dict[Any, Buffer]:
-        return self.program.source.plan.buffers
-
-    def _compute(self, node: Any) -> None:
-        inputs = [self._value(x) if isinstance(x, Node) else x for x in node.inputs]
+    def _compute(self, node: Any, buffers: dict[Any, Buffer]) -> None:
+        inputs = [self._value(x, buffers) if isinstance(x, Node) else x for x in node.inputs]
         result = node.op.forward(*inputs, **node.params)
-        if node in self.buffers:
-            self._array(self.buffers[node])[...] = result
+        if node in buffers:
+            self._array(buffers[node])[...] = result
         elif isinstance(node.type, tuple):
             self.tuples[node] = result
 
-    def _value(self, x: Node) -> Any:
+    def _value(self, x: Node, buffers: dict[Any, Buffer]) -> Any:
         if x in self.tuples:
             return self.tuples[x]
-        if x in self.buffers:
-            return self._array(self.buffers[x])[()]
+        if x in buffers:
+            return self._array(buffers[x])[()]
         # What a check asks about may have been fused away: computed here, once, for its message.
-        return self._again(x)
+        return self._again(x, buffers)
 
-    def _again(self, x: Node) -> Any:
-        inputs = [self._value(z) if isinstance(z, Node) else z for z in x.inputs]
+    def _again(self, x: Node, buffers: dict[Any, Buffer]) -> Any:
+        inputs = [self._value(z, buffers) if isinstance(z, Node) else z for z in x.inputs]
         return x.op.forward(*inputs, **x.params)  # type: ignore[union-attr]
 
     def _array(self, buffer: Buffer) -> np.ndarray[Any, Any]:

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from koubai.graph import Node, topological
+from koubai.graph import Body, Node, topological
 from koubai.graph.node import constant, rebuilt
 from koubai.ops import elementwise as e
 from koubai.ops import shape as s
-from koubai.ops.lowering import Expand, form_of
-from koubai.ops.structure import bind
+from koubai.ops.lowering import Barrier, Expand, Loop, form_of
+from koubai.ops.structure import barrier, bind, discrete_output, output
 
 __all__ = ["simplify"]
 
@@ -46,22 +46,32 @@ def _simplified(node: Node, new: dict[Node, Any], seen: dict[Any, Any]) -> Any:
     inputs = tuple(new.get(x, x) if isinstance(x, Node) else x for x in node.inputs)
     shorter = _shorter(node, inputs)
     if shorter is not None:
-        return shorter if shorter.op is None else seen.setdefault(_key(shorter, shorter.inputs), shorter)
+        made = isinstance(shorter, Node) and shorter.op is not None
+        return seen.setdefault(_key(shorter, shorter.inputs), shorter) if made else shorter
     how = form_of(node)
-    if isinstance(how, Expand) and node.dtype.kind != "c":
+    if isinstance(how, Expand) and (isinstance(node.type, tuple) or node.dtype.kind != "c"):
         return _expanded(node, how, inputs, seen)
-    key = _key(node, inputs)
+    key = node if isinstance(how, Barrier) else _key(node, inputs)
     if key not in seen:
         same = all(a is b for a, b in zip(inputs, node.inputs))
         seen[key] = node if same else rebuilt(node, inputs)
+        if isinstance(how, Loop):
+            seen[key] = _with_shorter_body(node, how, inputs)
     return seen[key]
+
+
+def _with_shorter_body(node: Node, how: Loop, inputs: tuple[Any, ...]) -> Any:
+    body = how.body(*inputs, **node.params)
+    arrays = (x if isinstance(x, Node) else np.asarray(x, t.dtype) for x, t in zip(inputs, body.types))
+    return rebuilt(node, tuple(arrays), {**node.params, "body": Body(body.inputs, simplify(body.outputs, {}))})
 
 
 def _expanded(node: Node, how: Expand, inputs: tuple[Any, ...], seen: dict[Any, Any]) -> Any:
     """The other ops that express this one, simplified."""
     newest = constant(None).number
     y = how.by(*inputs, **node.params)
-    made, stack = {y}, [y]
+    stack = [x for x in (y if isinstance(y, (tuple, list)) else [y]) if isinstance(x, Node) and x.number > newest]
+    made = set(stack)
     while stack:
         for x in stack.pop().inputs:
             if isinstance(x, Node) and x.number > newest and x not in made:
@@ -70,7 +80,7 @@ def _expanded(node: Node, how: Expand, inputs: tuple[Any, ...], seen: dict[Any, 
     new: dict[Node, Any] = {}
     for part in sorted(made, key=lambda x: x.number):
         new[part] = _simplified(part, new, seen)
-    return new[y]
+    return tuple(new.get(x, x) for x in y) if isinstance(y, (tuple, list)) else new.get(y, y)
 
 
 def _key(node: Node, inputs: Sequence[Any]) -> Any:
@@ -165,9 +175,26 @@ def _transpose(node: Node, inputs: Sequence[Any]) -> Any:
     return None
 
 
+def _chosen(node: Node, inputs: Sequence[Any]) -> Any:
+    """One output of an op that others have replaced, or of a loop that hands rows through."""
+    (x,), index = inputs, node.params["index"]
+    if isinstance(x, tuple):
+        return x[index]
+    if not isinstance(form_of(x), Loop):
+        return None
+    body, first = x.params["body"], x.params["fixed"] + x.params["carries"]
+    if index < x.params["carries"]:
+        return None
+    rows = (array for row, array in zip(body.inputs[first:], x.inputs[first:]) if row is body.outputs[index])
+    return _same_type(node, next(rows, None))
+
+
 _RULES: dict[Any, Callable[[Node, Sequence[Any]], Any]] = {
     bind: _first,
     e.absolute: _of_negative,
+    barrier: lambda node, inputs: None if isinstance(inputs[0], Node) else inputs[0],
+    output: _chosen,
+    discrete_output: _chosen,
     e.positive: _first,
     e.multiply: _times_one,
     e.divide: _over_one,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from koubai.compile.llvm import host
 from koubai.compile.native import write_program
-from koubai.compile.nest import Call, Check
+from koubai.compile.nest import Call, Check, flattened
 from koubai.compile.place import planned
 from koubai.compile.text import loops_as_text
 from koubai.graph import Node
@@ -31,8 +31,9 @@ class Source:
 
     def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node], updates: Sequence[tuple[int, int]]) -> None:
         self.plan, self.nests = planned(inputs, outputs, updates)
-        self.asks = any(isinstance(nest, (Call, Check)) for nest in self.nests)
-        self._callbacks = [nest.name for nest in self.nests if isinstance(nest, Call)]
+        every = flattened(self.nests)
+        self.asks = any(isinstance(nest, (Call, Check)) for nest in every)
+        self._callbacks = [nest.name for nest in every if isinstance(nest, Call)]
         self.assembled = write_program(self.nests, self.plan.temporaries, host())
         self.ir = self.assembled.module.text()
 

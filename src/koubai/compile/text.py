@@ -15,6 +15,7 @@ from koubai.compile.nest import (
     Last,
     Literal,
     Load,
+    Loop,
     Nest,
     Position,
     Product,
@@ -46,7 +47,20 @@ def loops_as_text(nests: Sequence[Any]) -> str:
             s = s + (x0[4*i + j] * 2.0)
     v1[0] = s
     """
-    return "\n".join(line for nest in nests for line in _Text().lines_of(nest))
+    return "\n".join(_lines(nests))
+
+
+def _lines(nests: Sequence[Any]) -> list[str]:
+    found: list[str] = []
+    for nest in nests:
+        if isinstance(nest, Loop):
+            found += [f"# {title}" for title in nest.title]
+            steps = f"range({nest.length})"
+            found.append(f"for {nest.counter} in {f'reversed({steps})' if nest.reverse else steps}:")
+            found += ["    " + line for line in _lines(nest.nests) or ["pass"]]
+        else:
+            found += _Text().lines_of(nest)
+    return found
 
 
 class Term:

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
+    "Barrier",
     "Choice",
     "Convolution",
     "Draw",
     "Expand",
     "Fold",
     "Guard",
+    "Loop",
+    "Part",
     "Place",
     "Product",
     "Running",
@@ -125,9 +128,31 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True)
 class Expand:
-    """An op that other ops express: ``by(*xs, **params)``."""
+    """An op that other ops express: ``by(*xs, **params)``; of several outputs a sequence."""
 
     by: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """The first input, at a time when all inputs are there; what is made of it is shared with nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A graph evaluated once a step: ``body(*inputs, **params)`` is that graph, for inputs of these types.
+
+    Of the inputs ``params["fixed"]`` are the same in every step, ``params["carries"]`` are handed on from step to
+    step, and the others have a row for each of ``params["length"]`` steps, the last one first with
+    ``params["reverse"]``. The outputs are the last carries, and stacks with a row for each step.
+    """
+
+    body: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Output number ``params["index"]`` of an op that has several."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from koubai.compile.llvm.machine import Machine
 from koubai.compile.native.convolutions import write_convolutions
 from koubai.compile.native.nests import Written, write_check, write_nest
 from koubai.compile.native.products import SCRATCH, write_products
-from koubai.compile.nest import Apply, Buffer, Call, Check, Convolution, Nest, Product, touched
+from koubai.compile.nest import Apply, Buffer, Call, Check, Convolution, Loop, Nest, Product, flattened, touched
 from koubai.compile.team.sharing import COUNTER_WORDS, shared_parts
 from koubai.ops.lowering import Fold
 
@@ -60,24 +60,24 @@ def write_program(
     machine : Machine
     """
     module = Module(machine.triple, fma=machine.fma)
-    written, scratch = [], 0
-    for k, nest in enumerate(nests):
-        functions, needed = _written(module, machine, nest, f"k{k}")
-        written.append(functions)
+    written: dict[Any, list[Written]] = {}
+    scratch = 0
+    for k, nest in enumerate(flattened(nests)):
+        written[id(nest)], needed = _written(module, machine, nest, f"k{k}")
         scratch = max(scratch, _aligned(needed))
     offsets, arena_size = arena_layout(nests, temporaries)
-    shared = sum(f.parallel for functions in written for f in functions)
-    main = _Main(module, name, offsets, shared)
+    shared = sum(f.parallel for nest in nests for f in written[id(nest)])
+    main = _Main(module, name, offsets, shared, written)
     main.own_memory(arena_size, scratch)
-    for nest, functions in zip(nests, written):
-        main.add(nest, functions)
+    for nest in nests:
+        main.add(nest)
     main.finish()
     return Assembled(module, offsets, arena_size + shared * COUNTER_WORDS * 8, scratch, main.parallel)
 
 
 def _written(module: Module, machine: Machine, nest: Any, name: str) -> tuple[list[Written], int]:
     """The functions that do a nest's work, one after the other, and the bytes of scratch memory they need."""
-    if isinstance(nest, Call):
+    if isinstance(nest, (Call, Loop)):
         return [], 0
     if isinstance(nest, Check):
         return [write_check(module, machine, nest, name)], 0
@@ -107,7 +107,9 @@ class _Main:
     What is worth sharing is dealt out in parts; the thread that leads (number 0) does the rest.
     """
 
-    def __init__(self, module: Module, name: str, offsets: dict[int, int], shared: int) -> None:
+    def __init__(
+        self, module: Module, name: str, offsets: dict[int, int], shared: int, written: dict[int, list[Written]]
+    ) -> None:
         arguments = [*(("ptr", a) for a in ("table", "arena", "callback")), *(("i64", a) for a in SHARING)]
         self.f = module.function(name, [*arguments, ("ptr", "shared")], result="i32")
         self.table, arena, self.callback, self.thread, self.threads, self.run, self.shared = self.f.arguments
@@ -115,6 +117,8 @@ class _Main:
         self.parallel = shared > 0
         self._counters = iter(range(shared))
         self._shared = shared
+        self._written = written  # id of a nest -> the functions that do its work
+        self._steps = 0  # loops around
         self.leading: Any = None  # the branch of thread 0 that is open
 
     def own_memory(self, start: int, size: int) -> None:
@@ -125,8 +129,11 @@ class _Main:
             mine = self.f.add(self.f.mul(self.thread, self.f.integer(size)), behind)
             self.pointers[SCRATCH] = self.f.offset(self.pointers.arena, mine, "i8")
 
-    def add(self, nest: Any, functions: Sequence[Written]) -> None:
-        if isinstance(nest, Call):
+    def add(self, nest: Any) -> None:
+        functions = self._written[id(nest)]
+        if isinstance(nest, Loop):
+            self._loop(nest)
+        elif isinstance(nest, Call):
             self._lead()
             self._call(nest.number)
         elif isinstance(nest, Check):
@@ -143,13 +150,30 @@ class _Main:
         self._together()
         self.f.ret(self.f.integer(0, "i32"))
 
+    def _loop(self, loop: Loop) -> None:
+        """The nests of the body, once a step, with the addresses of that step's rows."""
+        f = self.f
+        self._lead()
+        asks = any(isinstance(nest, (Call, Check)) for nest in flattened(loop.nests))
+        bases = [self.pointers[array.slot] for _, array, _ in loop.rows]
+        self._steps += 1
+        with f.loop(0, loop.length) as turn:
+            step = f.sub(f.integer(loop.length - 1), turn) if loop.reverse else turn
+            for (slot, _, size), base in zip(loop.rows, bases):
+                self.pointers[slot] = f.offset(base, f.mul(step, f.integer(size)), "i8")
+                if asks:  # in NumPy the table says where buffers lie
+                    f.store(self.pointers[slot], f.offset(self.table, slot, "ptr"))
+            for nest in loop.nests:
+                self.add(nest)
+        self._steps -= 1
+
     def _run(self, function: Written) -> None:
         f = self.f
         if function.last <= function.first:
             return
         arguments = [self.pointers[s] for s in function.slots]
         first, last = f.integer(function.first), f.integer(function.last)
-        if not function.parallel:
+        if not function.parallel or self._steps:
             self._lead()
             f.call(function.name, "void", *arguments, first, last)
             return
@@ -215,6 +239,13 @@ def arena_layout(nests: Sequence[Any], temporaries: Sequence[Buffer]) -> tuple[d
     """
     lives = _lives(nests, {b.slot for b in temporaries})
     sizes = {b.slot: _aligned(max(b.bytes, 1)) for b in temporaries}
+    inside: dict[int, dict[int, int]] = {}  # what the steps of loops need for themselves, each in one piece
+    for k, nest in enumerate(nests):
+        if isinstance(nest, Loop):
+            within, size = arena_layout(nest.nests, nest.temporaries)
+            if size:
+                piece = -1 - k
+                lives[piece], sizes[piece], inside[piece] = (k, k), size, within
     offsets: dict[int, int] = {}
     placed: list[tuple[int, int, int, int]] = []  # (offset, end, first nest, last nest)
     for slot in sorted(lives, key=lambda s: (lives[s][0], -sizes[s])):
@@ -227,6 +258,9 @@ def arena_layout(nests: Sequence[Any], temporaries: Sequence[Buffer]) -> tuple[d
             at = max(at, b)
         offsets[slot] = at
         placed.append((at, at + sizes[slot], first, last))
+    for piece, within in inside.items():
+        start = offsets.pop(piece)
+        offsets.update((slot, start + at) for slot, at in within.items())
     return offsets, max((end for _, end, _, _ in placed), default=0)
 
 

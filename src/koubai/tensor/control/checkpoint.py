@@ -12,8 +12,9 @@ from koubai.diff import pull, push, stack_up
 from koubai.graph import Body, Node, Op, Sample, Words, joint_jvp, joint_vjp, register, trace
 from koubai.ops.define import arrays
 from koubai.ops.elementwise import multiply, tanh
+from koubai.ops.lowering import Expand
 from koubai.ops.shape import stacked
-from koubai.ops.structure import outputs_of
+from koubai.ops.structure import barrier, outputs_of
 from koubai.tensor.control.common import axis_dropped, lean, types_of
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.transforms.binding import as_outputs
@@ -115,6 +116,14 @@ def _batch(op: Op, size: int, batched: Sequence[bool], *xs: Any, body: Body) -> 
     return tuple(y if w else stacked(y, False, size) for y, w in zip(found, wanted))
 
 
+def _written_out(*xs: Any, body: Body) -> list[Any]:
+    """The body's own ops, behind barriers: else a compiler would share them with the first evaluation, and keep
+    its values for the second; and it would begin the second before its gradient has come back."""
+    given = [x for x in xs if isinstance(x, Node)]
+    apart = [barrier(x, *(z for z in given if z is not x)) if isinstance(x, Node) else x for x in xs]
+    return body.of(types_of(xs))(*apart)
+
+
 def _samples() -> list[Sample]:
     a, b = arrays((2, 3), (3,))
     f = lambda a, b: [multiply(tanh(a), b), tanh(b)]
@@ -123,7 +132,7 @@ def _samples() -> list[Sample]:
 
 call = register(Op(
     "checkpoint", lambda *xs, body: tuple(body(*xs)), lambda *types, body: tuple(body.of(types).results),
-    vjp=joint_vjp(_vjp), jvp=joint_jvp(_jvp), batch=_batch,
+    vjp=joint_vjp(_vjp), jvp=joint_jvp(_jvp), batch=_batch, lower=Expand(_written_out),
     words=Words("y = f(x)", "f's own gradient, for which f is evaluated again",
                 "A call that remembers its inputs only; the gradient evaluates it once more.",
                 "入力だけを覚えておく関数呼び出し。勾配を求めるときに、もう一度計算する。"),

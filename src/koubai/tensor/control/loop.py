@@ -34,6 +34,7 @@ from koubai.graph import (
 )
 from koubai.ops.define import arrays
 from koubai.ops.elementwise import add, multiply, tanh
+from koubai.ops.lowering import Loop
 from koubai.ops.matmul import matmul, swapped
 from koubai.ops.shape import concatenate, reshape, stacked, transpose
 from koubai.ops.structure import outputs_of
@@ -43,7 +44,7 @@ from koubai.tensor.tensor import Tensor
 __all__ = ["loop"]
 
 
-def _fitted(inputs: Sequence[Any], params: dict[str, Any]) -> Body:
+def _fitted(*inputs: Any, **params: Any) -> Body:
     """The body for inputs of these types."""
     same, rows = parts(types_of(inputs), params["fixed"] + params["carries"])
     body: Body = params["body"]
@@ -90,7 +91,7 @@ def _forward(*inputs: Any, body: Body, fixed: int, carries: int, length: int, re
 def _vjp(wanted: Sequence[bool], g: Any, y: Any, *inputs: Any, **params: Any) -> list[Any]:
     fixed, carries, length = params["fixed"], params["carries"], params["length"]
     ends = fixed + carries
-    body = _fitted(inputs, params)
+    body = _fitted(*inputs, **params)
     # A carry passes the gradient on to the step before, whether what the first one receives is asked for or not.
     asked = [t.differentiable and (w or fixed <= i < ends) for i, (t, w) in enumerate(zip(body.types, wanted))]
     received = [i for i, t in enumerate(body.results) if i >= carries and t.differentiable and g[i] is not None]
@@ -187,7 +188,7 @@ def _looped(
 def _jvp(ts: Sequence[Any], y: Any, *inputs: Any, **params: Any) -> tuple[Any, ...]:
     fixed, carries = params["fixed"], params["carries"]
     ends = fixed + carries
-    body = _fitted(inputs, params)
+    body = _fitted(*inputs, **params)
     # A carry may come to change in a later step.
     at = [i for i, t in enumerate(body.types) if t.differentiable and (ts[i] is not None or fixed <= i < ends)]
     counts = [sum(low <= i < high for i in at) for low, high in ((0, fixed), (fixed, ends), (ends, len(inputs)))]
@@ -285,6 +286,7 @@ def _refusals() -> list[Refusal]:
 
 loop = register(Op(
     "scan", _forward, _infer, vjp=joint_vjp(_vjp), jvp=joint_jvp(_jvp), batch=_batch,
+    lower=Loop(_fitted),
     words=Words("c, y_k = f(c, x_k) for k = 0, 1, 2, ...", "f's own gradients, step by step in the other order",
                 "A loop: each step hands a value on to the next. Its gradient is a loop back through the steps.",
                 "ループ。各ステップは値を次のステップへ渡す。勾配はステップを逆順にたどるループになる。"),
