@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -173,6 +174,17 @@ def test_unfolded_descent_learns_its_step_sizes() -> None:
     check(kb.hessian(unfolded), rates, rtol=1e-9)
 
 
+def test_gradients_of_pieces_are_joined_without_zeros() -> None:
+    f = lambda z: knp.sum(knp.sin(z[:, :2]) * z[:, 2:4] * knp.exp(z[:, 4:]))
+    z = np.concatenate([RNG.normal(size=(3, 6)), np.zeros((3, 6))])
+    check(kb.grad(f), z)
+    ours, theirs = kb.compile(kb.grad(f))(z), kb.grad(f)(z)
+    assert (np.signbit(ours) == np.signbit(theirs)).all()
+    assert "+=" not in program(kb.grad(f), z).loops()
+    check(kb.grad(lambda z: knp.sum(z[:2] ** 2) + knp.sum(z[1:] ** 3)), z)  # these overlap
+    check(kb.grad(lambda z: knp.sum(z[:2] ** 2) + knp.sum(z[3:] ** 3)), z)  # these leave a gap
+
+
 def test_code_does_not_grow_with_the_length() -> None:
     f = kb.grad(lambda x: knp.sum(kb.scan(lambda c, r: (knp.sin(c) * r, c), 1.0, x)[1]))
     short, long = (program(f, np.ones(n)) for n in (16, 1600))
@@ -241,15 +253,16 @@ def chain(block: Any, n: int) -> Any:
     return f
 
 
-def block(x: Any) -> Any:
+def block(x: Any, mixed: bool) -> Any:
     for _ in range(4):
-        x = knp.sin(x) * knp.flip(x)
+        x = knp.sin(x) * (knp.flip(x) if mixed else x)
     return x
 
 
-def test_a_checkpointed_chain_needs_less_memory() -> None:
-    x = np.linspace(-1, 1, 4096)
-    plain, lean = (chain(b, 8) for b in (block, kb.checkpoint(block)))
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_checkpointed_chain_needs_less_memory(mixed: bool) -> None:
+    x, piece = np.linspace(-1, 1, 4096), partial(block, mixed=mixed)
+    plain, lean = (chain(b, 8) for b in (piece, kb.checkpoint(piece)))
     before, after = (program(kb.grad(f), x) for f in (plain, lean))
     np.testing.assert_allclose(before(x)[0], after(x)[0], rtol=1e-12)
     np.testing.assert_allclose(after(x)[0], kb.grad(lean)(x), rtol=1e-12)

@@ -160,7 +160,8 @@ class _Builder:
                 self._loop(node)
                 continue
             if isinstance(how, lowering.Barrier):
-                self.checked[node] = self._ready(node)
+                # Joined to nests before it, what comes after would need its memory from then on.
+                self.checked[node] = len(self.nests)
                 continue
             if isinstance(how, lowering.Guard) or (
                 len(node.inputs) > 1 and isinstance(how, (lowering.View, lowering.Place))

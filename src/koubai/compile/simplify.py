@@ -10,6 +10,7 @@ values computes when it is recorded. No rule here changes a result's bits, so x 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,13 @@ from koubai.graph import Body, Node, topological
 from koubai.graph.node import constant, rebuilt
 from koubai.ops import elementwise as e
 from koubai.ops import shape as s
+from koubai.ops.index import scatter
 from koubai.ops.lowering import Barrier, Expand, Loop, form_of
 from koubai.ops.structure import barrier, bind, discrete_output, output
 
 __all__ = ["simplify"]
+
+MOST_PIECES = 32
 
 
 def simplify(outputs: Sequence[Node], known: Mapping[Node, Node]) -> list[Any]:
@@ -175,6 +179,42 @@ def _transpose(node: Node, inputs: Sequence[Any]) -> Any:
     return None
 
 
+def _joined(node: Node, inputs: Sequence[Any]) -> Any:
+    """The sum of arrays that are each 0 outside of a slice, where the slices fill an axis: one after the other."""
+    parts: dict[int, Any] = {}
+    axes, stack = set(), list(inputs)
+    while stack:
+        x = stack.pop()
+        if not isinstance(x, Node) or x.type != node.type:
+            return None
+        if x.op is e.add:
+            stack += x.inputs
+            continue
+        found = _slice_of(x)
+        if found is None or found[1] in parts or not isinstance(x.inputs[0], Node):
+            return None
+        axes.add(found[0])
+        parts[found[1]] = x.inputs[0]
+    pieces = [parts[start] for start in sorted(parts)]
+    if len(axes) != 1 or len(pieces) > MOST_PIECES:
+        return None
+    (axis,) = axes
+    ends = list(accumulate((x.shape[axis] for x in pieces), initial=0))
+    if ends != [*sorted(parts), node.shape[axis]]:
+        return None
+    zero = np.zeros((), node.dtype)[()]
+    return s.concatenate(*(e.add(x, zero) for x in pieces), axis=axis)  # -0.0 + 0.0 is 0.0
+
+
+def _slice_of(x: Node) -> tuple[int, int] | None:
+    """The axis along which an array is 0 but for a slice, and where that begins."""
+    if x.op is not scatter or len(x.inputs) > 1 or not all(isinstance(p, slice) for p in x.params["pattern"]):
+        return None
+    cut = [(axis, p.indices(n)) for axis, (p, n) in enumerate(zip(x.params["pattern"], x.shape))]
+    cut = [(axis, at) for axis, at in cut if at != (0, x.shape[axis], 1)]
+    return (cut[0][0], cut[0][1][0]) if len(cut) == 1 and cut[0][1][2] == 1 else None
+
+
 def _chosen(node: Node, inputs: Sequence[Any]) -> Any:
     """One output of an op that others have replaced, or of a loop that hands rows through."""
     (x,), index = inputs, node.params["index"]
@@ -195,6 +235,7 @@ _RULES: dict[Any, Callable[[Node, Sequence[Any]], Any]] = {
     barrier: lambda node, inputs: None if isinstance(inputs[0], Node) else inputs[0],
     output: _chosen,
     discrete_output: _chosen,
+    e.add: _joined,
     e.positive: _first,
     e.multiply: _times_one,
     e.divide: _over_one,
