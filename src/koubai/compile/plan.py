@@ -88,6 +88,10 @@ class Plan:
     def count(self) -> int:
         return self.table.count
 
+    @property
+    def constants(self) -> dict[int, Any]:
+        return self.table.constants
+
     def buffer(self, of: Type, name: str, order: Sequence[int] | None = None) -> Buffer:
         """A new buffer; `order` names the axes from the outermost in memory to the innermost."""
         made = Buffer(self.count, of, name, strides_in(of.shape, order or range(len(of.shape))))

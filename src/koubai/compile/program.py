@@ -57,7 +57,7 @@ class Program:
             self.code = Code.loaded(code)
             if named is not None:
                 store(named[0], about, code)
-            arrays = {digest(a): a for a in self.source.plan.table.constants.values()}
+            arrays = {digest(a): a for a in self.source.plan.constants.values()}
         else:
             about, code = found
             self.code, arrays = Code.loaded(code), named[1]  # type: ignore[index]
@@ -80,7 +80,7 @@ class Program:
         about = {
             "inputs": [b.slot for b in plan.inputs],
             "outputs": [b.slot for b in plan.outputs],
-            "constants": {slot: digest(a) for slot, a in plan.table.constants.items()},
+            "constants": {slot: digest(a) for slot, a in plan.constants.items()},
             "slots": plan.count,
             "arena": assembled.arena,
             "scratch": assembled.scratch,
