@@ -10,21 +10,19 @@ from typing import Any
 import numpy as np
 
 from koubai.compile import index as arithmetic
+from koubai.compile.convolve import Operand, convolution_nests
 from koubai.compile.forms import native
 from koubai.compile.index import Counter, Index, Read, affine
-from koubai.compile.layout import SHORT, examples_last
 from koubai.compile.nest import (
     Apply,
     Buffer,
     Call,
     Check,
-    Convolution,
     Literal,
     Load,
     Loop,
     Nest,
     Product,
-    Region,
     Store,
     c_strides,
     loads_of,
@@ -378,7 +376,7 @@ class _Builder:
         self._add(Product(outer, left, right, store, (n, k, m), (i, p, j), strides, [self._title(node)]), out)
 
     def _operand(self, scope: _Scope, x: Any, index: Any, shape: tuple[int, ...], out: Buffer) -> Load:
-        """Where a product or a convolution reads an operand; cast into memory of its own first where it must be."""
+        """Where a product reads an operand; cast into memory of its own first if its dtype is another."""
         read = scope.value(x, broadcast(index, shape, type_of_input(x).shape))
         if isinstance(read, Load) and read.dtype == out.type.dtype:
             return read
@@ -394,28 +392,13 @@ class _Builder:
 
     def _convolution(self, node: Any, how: lowering.Convolution) -> None:
         out = self.plan.buffers[node]
-        regions = {how.result: Region(out, 0, out.strides, out.type.shape)}
-        names = {"x": "yw", "w": "xy", "y": "xw"}[how.result]
-        for name, x in zip(names, node.inputs):
-            shape = type_of_input(x).shape
-            counters = [Counter(n) for n in shape]
-            load = self._operand(_Scope(self.plan), x, tuple(map(affine, counters)), shape, out)
-            if name != "w" and shape[0] >= SHORT and stride(load.at, counters[0]) != 1:
-                load = self._examples_last(x, counters, out)
-            start = affine(load.at).constant
-            regions[name] = Region(load.buffer, start, tuple(stride(load.at, c) or 0 for c in counters), shape)
-        made = Convolution(how.result, windows=how.windows, groups=how.groups, title=[self._title(node)], **regions)
-        self._add(made, out)
 
-    def _examples_last(self, x: Any, counters: Sequence[Counter], out: Buffer) -> Load:
-        """A copy of an image in which the examples lie side by side."""
-        of = type_of_input(x)
-        copy = self.plan.buffer(Type(of.shape, out.type.dtype), f"v{self.plan.count}", examples_last(of.ndim))
-        self.plan.temporaries.append(copy)
-        loops, at = _counters(of.shape, _order(copy))
-        value = _cast(_Scope(self.plan).value(x, at), out.type.dtype)
-        self._add(Nest(loops, [Store(copy, place(copy, at), value)], [f"{copy.name} = examples last"]), copy)
-        return _Scope(self.plan)._load(copy, tuple(map(affine, counters)))
+        def operand(x: Any) -> Operand:
+            element = lambda index: _cast(_Scope(self.plan).value(x, tuple(index)), out.type.dtype)
+            return Operand(type_of_input(x).shape, element)
+
+        for nest in convolution_nests(self.plan, how, out, list(map(operand, node.inputs)), self._title(node)):
+            self._add(nest, out)
 
     # Checks
 

@@ -36,9 +36,10 @@ def layouts_of(
 ) -> dict[Any, list[int] | None]:
     """For each stored node the order of its axes in memory, or None for C order."""
     fixed = given | {node for node in order if isinstance(native(node), (Draw, Part))}  # these come in C order
-    images = {x for x in _images(order) if x not in fixed or isinstance(native(x), Convolution)}
-    wide = _spread(order, {x for x in images if x.shape[0] >= SHORT}, fixed, users, _alike)
-    fixed |= images - wide
+    images, kernels = _images(order)
+    images = {x for x in images if x not in fixed or isinstance(native(x), Convolution)}
+    wide = _spread(order, {x for x in images if x.shape[0] >= SHORT} - kernels, fixed, users, _alike)
+    fixed |= (images | kernels) - wide
     for node in order:  # callbacks, loops and reshapes read and write C order
         how = native(node)
         if how is None or isinstance(how, Loop) or (node.op is s.reshape and node not in wide):
@@ -60,15 +61,18 @@ def _layout(shape: tuple[int, ...]) -> list[int] | None:
     return [*(i for i in range(len(shape)) if i != longest), longest]
 
 
-def _images(order: Sequence[Any]) -> set[Any]:
-    """Images that convolutions read and write."""
-    found: set[Any] = set()
+def _images(order: Sequence[Any]) -> tuple[set[Any], set[Any]]:
+    """Images that convolutions read and write, and kernels."""
+    images: set[Any] = set()
+    kernels: set[Any] = set()
     for node in order:
         how = native(node)
         if isinstance(how, Convolution):
             names = {"x": "ywx", "w": "xyw", "y": "xwy"}[how.result]
-            found.update(x for name, x in zip(names, (*node.inputs, node)) if name != "w" and isinstance(x, Node))
-    return found
+            for name, x in zip(names, (*node.inputs, node)):
+                if isinstance(x, Node):
+                    (kernels if name == "w" else images).add(x)
+    return images, kernels
 
 
 def _alike(node: Any, x: Any) -> bool:

@@ -7,16 +7,39 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import NamedTuple
 
-from koubai.compile.llvm.builder import Function, Value
+from koubai.compile.llvm.builder import BITS, Function, Value
 from koubai.compile.product.cuts import Part
 from koubai.compile.window.problem import Axis, Problem, Strides, axes_back, axes_on, digits
-from koubai.compile.window.read import met, read, write
+from koubai.compile.window.read import read, write
 
 __all__ = ["Gather"]
 
+WALK = 8  # places in a row for which weights are read while they are in the first cache
 Column = Callable[[Part], Value]
 Taps = tuple[Value, Value, Value]  # the first tap at a place, how many there are, the first one's element
+
+
+class Spot(NamedTuple):
+    """Where a unit's sums go and what they are made of.
+
+    Attributes
+    ----------
+    taps : list
+        For the axes whose place is known.
+    depth : Value
+        Channels of the source.
+    again : Value or None
+        Whether the sums have been begun (i1).
+    """
+
+    into: Value
+    source: Value
+    weights: Value
+    taps: list[Taps]
+    depth: Value
+    again: Value | None
 
 
 @dataclass(eq=False)
@@ -91,14 +114,25 @@ class Gather:
                     total += tiles * blocks * (terms * turn + r * v + 20)
         return total * (1 + 0.02 * kinds)
 
+    @cached_property
+    def block(self) -> int:
+        """Channels of the source that are added up at a time: so many that their weights stay in the first cache."""
+        weights = self.tile[0] * prod(axis.taps for axis in self.axes) * BITS[self.p.element] // 8
+        count = -(-self.depth * weights * 2 // self.p.machine.l1)
+        return -(-self.depth // count)
+
+    @property
+    def walk(self) -> int:
+        """How many places along the last axis of `single` a unit has: several if there are several blocks."""
+        return WALK if self.block < self.depth and self.single else 1
+
     @property
     def extents(self) -> list[int]:
         """Of the digits of a unit's number: group, example if it has one, places, tile of rows, last place."""
         places = [axis.length for axis in self.single]
         if not self.p.by_example:
             places.insert(0, self.p.examples)
-        tiles = -(-self.rows // self.tile[0])
-        return [self.p.groups, *places[:-1], tiles, *places[-1:]]
+        return [self.p.groups, *places[:-1], -(-self.rows // self.tile[0]), -(-places[-1] // self.walk)]
 
     @property
     def units(self) -> int:
@@ -113,29 +147,56 @@ class Gather:
         rows = self.tile[0]
         whole, rest = divmod(self.rows, rows)
         with f.loop(first, last) as unit:
-            group, *places, tile, place = digits(f, unit, self.extents)
-            places.append(place)
+            places = digits(f, unit, self.extents)
+            group, tile = places.pop(0), places.pop(-2)
             top = f.mul(tile, f.integer(rows))
             a = f.add(f.mul(group, f.integer(self.rows)), top)
             b = f.mul(group, f.integer(self.depth))
             into = self._moved(target, [(a, self.result[1])])
-            out_of = self._moved(origin, [(b, self.source[1])])
-            weights = self._weights(w, group, top)
+            source = self._moved(origin, [(b, self.source[1])])
             if not self.p.by_example:
                 example = places.pop(0)
                 into = self._moved(into, [(example, self.result[0])])
-                out_of = self._moved(out_of, [(example, self.source[0])])
-            into = self._moved(into, list(zip(places, self.result[2:])))
-            taps = [self._taps(k, axis, place) for k, (axis, place) in enumerate(zip(self.single, places))]
+                source = self._moved(source, [(example, self.source[0])])
+            spot = Spot(into, source, self._weights(w, group, top), [], f.integer(self.depth), None)
+            walk = places.pop() if self.walk > 1 else None
+            for place in places:
+                spot = self._at(spot, place)
             if whole and rest:
                 full = f.compare("slt", tile, f.integer(whole))
                 with f.when(full):
-                    self._blocks(rows, into, out_of, weights, taps)
+                    self._sums(rows, spot, walk)
                 with f.when(f.binary("xor", full, Value("true", "i1"))):
-                    self._blocks(rest, into, out_of, weights, taps)
+                    self._sums(rest, spot, walk)
             else:
-                self._blocks(rows if whole else rest, into, out_of, weights, taps)
+                self._sums(rows if whole else rest, spot, walk)
         f.ret()
+
+    def _sums(self, rows: int, spot: Spot, walk: Value | None) -> None:
+        """All sums of a unit, block by block of the source's channels."""
+        f = self.f
+        if self.block >= self.depth:
+            self._blocks(rows, spot)
+            return
+        with f.loop(0, self.depth, self.block) as start:
+            depth = f.intrinsic("smin", f.sub(f.integer(self.depth), start), f.integer(self.block))
+            source = self._moved(spot.source, [(start, self.source[1])])
+            weights = self._moved(spot.weights, [(start, self.kernel[1])])
+            again = f.compare("ne", start, f.integer(0))
+            spot = spot._replace(source=source, weights=weights, depth=depth, again=again)
+            if walk is None:
+                self._blocks(rows, spot)
+                return
+            first = f.mul(walk, f.integer(WALK))
+            last = f.intrinsic("smin", f.add(first, f.integer(WALK)), f.integer(self.single[-1].length))
+            with f.loop(first, last) as place:
+                self._blocks(rows, self._at(spot, place))
+
+    def _at(self, spot: Spot, place: Value) -> Spot:
+        """A place along the next axis."""
+        k = len(spot.taps)
+        into = self._moved(spot.into, [(place, self.result[2 + k])])
+        return spot._replace(into=into, taps=[*spot.taps, self._taps(k, self.single[k], place)])
 
     def _moved(self, pointer: Value, steps: Sequence[tuple[Value, int]]) -> Value:
         for count, stride in steps:
@@ -158,34 +219,30 @@ class Gather:
         first, count, start = (f.load(f.offset(entry, i, "i64"), "i64") for i in range(3))
         return first, count, start
 
-    def _blocks(self, rows: int, into: Value, out_of: Value, weights: Value, taps: list[Taps]) -> None:
+    def _blocks(self, rows: int, spot: Spot) -> None:
+        """All the vectors of a place."""
         f, vectors = self.f, self.tile[1]
         lanes = self.p.lanes
         full = sum(part.width == lanes for part in self.parts) // vectors
         if full:
             with f.loop(0, full) as block:
-                start = f.mul(block, f.integer(vectors * lanes))
-                self._tile(rows, self.parts[:vectors], start, into, out_of, weights, taps)
+                self._tile(rows, self.parts[:vectors], f.mul(block, f.integer(vectors * lanes)), spot)
         for k in range(full * vectors, len(self.parts), vectors):
             rest = self.parts[k : k + vectors]
             moved = tuple(Part(part.start - rest[0].start, part.width, part.lanes) for part in rest)
-            self._tile(rows, moved, f.integer(rest[0].start), into, out_of, weights, taps)
+            self._tile(rows, moved, f.integer(rest[0].start), spot)
 
-    def _tile(
-        self,
-        rows: int,
-        parts: Sequence[Part],
-        start: Value,
-        into: Value,
-        out_of: Value,
-        weights: Value,
-        taps: list[Taps],
-    ) -> None:
+    def _tile(self, rows: int, parts: Sequence[Part], start: Value, spot: Spot) -> None:
         """Some rows by some vectors from a lane on."""
         f, element = self.f, self.p.element
         sums = [f.variable(f.zero(part.type(element))) for _ in range(rows) for part in parts]
+        places = self._results(rows, parts, start, spot)
         stride = self.result[0] if self.p.by_example else self.result[-1]
-        with self._terms(out_of, weights, taps) as (source, weight):
+        if spot.again is not None:
+            with f.when(spot.again):
+                for chain, (place, part) in zip(sums, places):
+                    f.store(read(f, element, place, part, stride), chain)
+        with self._terms(spot) as (source, weight):
             if self.p.by_example:
                 here = f.offset(source, start, element)
                 beside: Column = lambda part: read(f, element, f.offset(here, part.start, element), part)
@@ -194,20 +251,26 @@ class Gather:
                 with f.loop(0, self.axes[-1].taps) as tap:
                     near = f.offset(weight, f.mul(tap, f.integer(self.kernel[-1])), element)
                     self._step(rows, parts, sums, near, lambda part: self._met(source, start, tap, part))
-        for i in range(rows):
-            row = f.offset(into, i * self.result[1], element)
-            for j, part in enumerate(parts):
-                value = f.load(sums[i * len(parts) + j], part.type(element))
-                place = f.offset(row, f.mul(f.add(start, f.integer(part.start)), f.integer(stride)), element)
-                write(f, element, value, place, part, stride)
+        for chain, (place, part) in zip(sums, places):
+            write(f, element, f.load(chain, part.type(element)), place, part, stride)
+
+    def _results(self, rows: int, parts: Sequence[Part], start: Value, spot: Spot) -> list[tuple[Value, Part]]:
+        """Where each vector of a tile belongs."""
+        f, stride = self.f, self.result[0] if self.p.by_example else self.result[-1]
+        first = self._moved(spot.into, [(start, stride)])
+        return [
+            (f.offset(first, i * self.result[1] + part.start * stride, self.p.element), part)
+            for i in range(rows)
+            for part in parts
+        ]
 
     @contextmanager
-    def _terms(self, source: Value, weight: Value, taps: list[Taps]) -> Iterator[tuple[Value, Value]]:
+    def _terms(self, spot: Spot) -> Iterator[tuple[Value, Value]]:
         """Loops over the source's channels and the taps of each axis with one place."""
-        f = self.f
-        loops = [f.loop(0, self.depth)]
+        f, source, weight = self.f, spot.source, spot.weights
+        loops = [f.loop(0, spot.depth)]
         moves = [(self.source[1], self.kernel[1])]
-        for axis, stride, step, (first, count, start) in zip(self.single, self.source[2:], self.kernel[2:], taps):
+        for axis, stride, step, (first, count, start) in zip(self.single, self.source[2:], self.kernel[2:], spot.taps):
             source = self._moved(source, [(start, stride)])
             weight = self._moved(weight, [(first, step)])
             loops.append(f.loop(0, count))
@@ -231,5 +294,9 @@ class Gather:
                 f.store(f.muladd(f.splat(scalar, part.lanes), vectors[j], so_far), chain)
 
     def _met(self, source: Value, start: Value, tap: Value, part: Part) -> Value:
-        start = self.f.add(start, self.f.integer(part.start))
-        return met(self.f, self.p.element, self.axes[-1], source, self.source[-1], start, tap, part)
+        """What a tap meets at neighbouring places of the last axis."""
+        f, axis = self.f, self.axes[-1]
+        place = f.add(start, f.integer(part.start))
+        at = f.add(f.mul(place, f.integer(axis.scale)), f.mul(tap, f.integer(axis.slope)))
+        here = self._moved(source, [(f.add(at, f.integer(axis.shift)), self.source[-1])])
+        return read(f, self.p.element, here, Part(0, part.width, part.lanes), axis.scale * self.source[-1])

@@ -23,6 +23,8 @@ Strides = tuple[int, ...]
 class Problem:
     """``y[n, o, p] = sum over c, k of w[o, c, k] x[n, c, p stride + k dilation - padding]``, or one of its gradients.
 
+    Where examples do not lie side by side, every tap must meet an element at every place along the last axis.
+
     Attributes
     ----------
     examples, outputs, channels : int

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
 from koubai.compile.product.cuts import Part
 from koubai.compile.window.problem import Axis, Problem, axes_on, digits
-from koubai.compile.window.read import met, read
+from koubai.compile.window.read import read
 
 __all__ = ["Weights"]
 
@@ -232,13 +232,13 @@ class Weights:
 
     def _neighbours(self, sizes: Tile, sums: list[Value], image: Value, gradient: Value, tap: Value) -> None:
         """Neighbouring places of the last axis side by side."""
-        p, f = self.p, self.f
+        p, f, axis = self.p, self.f, self.axes[-1]
 
         def step(start: Value, part: Part) -> None:
             def column(k: int) -> Value:
                 c, j = divmod(k, sizes.taps)
-                channel = f.offset(image, c * p.x[1], p.element, inside=False)
-                return met(f, p.element, self.axes[-1], channel, p.x[-1], start, f.add(tap, f.integer(j)), part)
+                here = self._column(image, start, tap, c, j)
+                return read(f, p.element, here, part, axis.scale * p.x[-1])
 
             at: Reader = lambda pointer: read(f, p.element, self._moved(pointer, start, p.y[-1]), part, p.y[-1])
             self._step(sizes, sums, gradient, at, column)
