@@ -9,6 +9,7 @@ Arrays that come from outside or go there lie in C order. Others may lie as it s
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -202,6 +203,7 @@ def _users(order: Sequence[Any]) -> dict[Any, list[Any]]:
 
 def _stored(order: Sequence[Any], outputs: set[Any], users: dict[Any, list[Any]]) -> set[Any]:
     kept = {base for node in order for base in _operands(node)}
+    readers = _readers(order, users)
     depth: dict[Any, int] = {}
     for node in order:
         how = native(node)
@@ -215,12 +217,28 @@ def _stored(order: Sequence[Any], outputs: set[Any], users: dict[Any, list[Any]]
             or not isinstance(how, (Scalar, View, Guard))
             or any(native(user) is None for user in users.get(node, ()))
             or (isinstance(how, View) and len(node.inputs) > 1 and len(set(users.get(node, ()))) > 1)
-            or (isinstance(how, Scalar) and _worth_storing(node, users.get(node, ())))
+            or (isinstance(how, Scalar) and _worth_storing(node, *readers[node]))
             or depth[node] > DEEPEST
         ):
             kept.add(node)
             depth[node] = 0
     return kept
+
+
+def _readers(order: Sequence[Any], users: dict[Any, list[Any]]) -> dict[Any, tuple[int, int]]:
+    """For each node how many compute with it, also by way of views, and the largest of their sizes."""
+    found: dict[Any, tuple[set[Any], int]] = {}
+    for node in reversed(order):
+        readers: set[Any] = set()
+        largest = 0
+        for user in users.get(node, ()):
+            through = isinstance(native(user), View)
+            if len(readers) < 2:
+                readers |= found[user][0] if through else {user}
+            size = sys.maxsize if isinstance(user.type, tuple) else prod(user.shape)
+            largest = max(largest, size, found[user][1] if through else 0)
+        found[node] = readers, largest
+    return {node: (len(readers), largest) for node, (readers, largest) in found.items()}
 
 
 def _operands(node: Any) -> list[Any]:
@@ -270,6 +288,6 @@ def _alias(node: Any, plan: Plan) -> Buffer | None:
     return None
 
 
-def _worth_storing(node: Any, users: Sequence[Any]) -> bool:
-    size = prod(node.shape)
-    return len(set(users)) > 1 or any(isinstance(user.type, tuple) or prod(user.shape) > size for user in users)
+def _worth_storing(node: Any, readers: int, largest: int) -> bool:
+    """Whether a value would be computed more often than there are elements."""
+    return readers > 1 or largest > prod(node.shape)

@@ -27,9 +27,7 @@ def adjoint(x: Any) -> Any:
 
 def _matmul_infer(a: Type, b: Type) -> Type:
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-2]:
-        raise ShapeError(
-            f"matmul: expected (..., n, k) and (..., k, m) with the same k, got {a.shape} and {b.shape}"
-        )
+        raise ShapeError(f"matmul: expected (..., n, k) and (..., k, m) with the same k, got {a.shape} and {b.shape}")
     try:
         stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:

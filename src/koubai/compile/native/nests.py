@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ ALONE = "nounwind noinline"  # inlining would only make one function of many, wh
 WORTH_SHARING = 4.0  # microseconds; two threads meet in some 0.2
 UNIT = 1 << 13  # elements that a thread takes at once from a nest with one loop
 LIGHT = 6  # operations
+UNROLLED = 100  # operations of all turns of a fold, that are written one after the other
 CHAINS = 4  # sums that a long reduction keeps, so that one addition need not wait for the last
 
 
@@ -204,7 +207,8 @@ class _Writer:
             return
         start_all = self.f.splat(start.value, self.lanes)
         *others, last = nest.inner or [Counter(1)]
-        chains = CHAINS if last.extent >= 2 * CHAINS and _is_light(nest) else 1
+        few = _size(nest.inner) * _weight(nest) <= UNROLLED
+        chains = CHAINS if last.extent >= 2 * CHAINS and _is_light(nest) and not few else 1
         sums = [self.f.variable(start_all) for _ in range(chains)]
 
         def take(chain: Value) -> None:
@@ -227,7 +231,14 @@ class _Writer:
                 with self._at(last, self.f.integer(k)):
                     take(sums[k - whole])
 
-        self._loops(others, along_last, None, 1)
+        if few:
+            for place in product(*(range(c.extent) for c in nest.inner)):
+                with ExitStack() as turn:
+                    for c, k in zip(nest.inner, place):
+                        turn.enter_context(self._at(c, self.f.integer(k)))
+                    take(sums[0])
+        else:
+            self._loops(others, along_last, None, 1)
         self._put(store, self._combined(nest, [Number(self.f.load(s, kind), dtype) for s in sums]))
 
     def _fold_along(self, along: Counter) -> None:
@@ -574,13 +585,19 @@ def _widest(nest: Nest) -> int:
 
 def _is_light(nest: Nest) -> bool:
     """Whether what is folded is computed in less time than the sum takes, so that several sums pay."""
-    found, stack = 0, [s.value for s in nest.stores]
-    while stack and found <= LIGHT:
+    return _weight(nest) <= LIGHT
+
+
+def _weight(nest: Nest) -> int:
+    """The operations of a turn."""
+    found: dict[int, None] = {}
+    stack = [s.value for s in nest.stores]
+    while stack:
         x = stack.pop()
-        if isinstance(x, Apply):
-            found += 1
+        if isinstance(x, Apply) and id(x) not in found:
+            found[id(x)] = None
             stack += x.inputs
-    return found <= LIGHT
+    return len(found)
 
 
 def _continuous(at: Index, outer: Counter, inner: Counter) -> bool:

@@ -82,7 +82,7 @@ clip = elementwise(
     + [Sample((*arrays((2, 3)), *arrays((3,), low=-1.5, high=-0.5), *arrays((2, 1), low=0.5, high=1.5)))],
 )  # fmt: skip
 relu = elementwise(
-    "relu", lambda x: np.maximum(x, 0), Through(lambda g, y, x: where(x > 0, g, 0.0)),
+    "relu", lambda x: np.maximum(x, 0), Through(lambda g, y, x: where(y > 0, g, 0.0)),
     lower=Scalar(lambda e, x: e.select(e.le(x, e.number(0, x)), e.number(0, x), x)),
     words=Words("y = max(x, 0)", "dy/dx = 1 if x > 0 else 0",
                 "The rectifier passes the gradient where its input is positive, and nothing elsewhere (0 at 0).",

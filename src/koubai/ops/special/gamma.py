@@ -64,6 +64,7 @@ def _cot_pi(x: Any) -> Any:
 
 # ln |Gamma|
 
+
 def _ln_gamma_stirling(x: Any) -> Any:
     return (x - 0.5) * (np.log(x) - 1.0) + (HALF_LN_2PI - 0.5) + _correction(x)
 
@@ -107,6 +108,7 @@ def gammaln_values(x: Any) -> Any:
 
 # Gamma
 
+
 def _gamma_factors(x: Any) -> tuple[Any, Any]:
     """Gamma(x) for x >= 10 as two factors, neither of which overflows before their product does."""
     power = np.power(x, 0.5 * x)
@@ -147,6 +149,7 @@ def gamma_values(x: Any) -> Any:
 
 
 # Digamma and polygamma
+
 
 def _psi_large(x: Any) -> Any:
     z = 1.0 / (x * x)
@@ -230,6 +233,7 @@ def polygamma_values(x: Any, *, n: int) -> Any:
 
 
 # Beta
+
 
 def _ln_ratio(a: Any, b: Any) -> Any:
     """ln Gamma(b) - ln Gamma(a + b) for b >= 10, in which the large terms cancel on paper."""
