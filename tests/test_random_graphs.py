@@ -1,4 +1,4 @@
-"""Functions that nobody wrote: reverse mode, forward mode, batching, tracing and numerical derivatives agree."""
+"""Functions that nobody wrote: all ways to differentiate agree, and so do compiled and interpreted."""
 
 from dataclasses import replace
 
@@ -8,7 +8,10 @@ import pytest
 import koubai as kb
 from koubai.check.evaluate import evaluate
 from koubai.check.random_graphs import TABLE, RandomGraph, check_random_graph
+from koubai.check.random_programs import RandomProgram, compare_programs, is_delicate
+from koubai.check.random_steps import STEPS
 from koubai.graph import Words, placeholder, type_of, verify
+from koubai.ops.lowering import Scalar
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -120,3 +123,69 @@ def test_a_wrong_rule_in_a_random_graph_is_found():
             kb.check_grads(faulty, *graph.inputs)
         caught += 1
     assert caught > 40
+
+
+# Compiled programs
+
+
+@pytest.mark.parametrize("block", range(20))
+def test_compiled_and_interpreted_agree(block):
+    delicate = 0
+    for first in range(100 * block, 100 * block + 100, 10):  # ten to a program: LLVM starts once for them
+        differences, passed_over = compare_programs([RandomProgram.draw(seed) for seed in range(first, first + 10)])
+        assert not differences, str(differences[0])
+        delicate += passed_over
+    assert delicate < 5
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_compiled_gradients_of_deeper_graphs(block):
+    graphs = [RandomGraph.draw(seed) for seed in range(4000 + 10 * block, 4010 + 10 * block)]
+    every = lambda inputs: [kb.value_and_grad(g, tuple(range(len(xs))))(*xs) for g, xs in zip(graphs, inputs)]
+    inputs = [list(graph.inputs) for graph in graphs]
+    for (value, slopes), (want, expected) in zip(kb.compile(every)(inputs), every(inputs)):
+        assert value == pytest.approx(want, rel=1e-12)
+        for a, b in zip(slopes, expected):
+            assert np.allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_random_programs_have_all_dtypes_and_steps():
+    programs = [RandomProgram.draw(seed) for seed in range(2000)]
+    assert {name for p in programs for name, _, _ in p.steps} == {name for name, _, _ in STEPS}
+    assert {str(x.dtype) for p in programs for x in p.inputs} == {"bool", "float32", "float64", "int32", "int64"}
+    sizes = {x.size for p in programs for x in p.inputs}
+    assert {1, 17, 33} < sizes
+    assert max(sizes) > 64
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_wrong_program_is_found_and_made_small(dtype):
+    wrong = kb.Op(
+        "wrong_tanh", np.tanh, lambda x: x, Words("y = tanh x", "planted", "Wrong.", "誤り。"),
+        vjp=(lambda g, y, x: g * (1.0 - y * y),), jvp=(lambda t, y, x: t * (1.0 - y * y),),
+        lower=Scalar(lambda e, x: e.mul(e.tanh(x), e.number(1.001, x))),
+    )  # fmt: skip
+    x = np.linspace(0.1, 1.0, 6).astype(dtype)
+    steps = (("square", (0,), lambda v: v * v), ("wrong", (0,), wrong), ("sum", (2,), lambda v: v.sum()))
+    good = RandomProgram.draw(1)
+    (difference,), delicate = compare_programs([good, RandomProgram(7, (x,), steps, (1.0,) * 4), good])
+    assert [name for name, _, _ in difference.program.steps] == ["wrong"]
+    assert "seed 7: result 0 differs by 1.0e-03" in str(difference)
+    assert delicate == 0
+
+
+def test_what_rounding_alone_decides_is_passed_over():
+    x = np.linspace(0.1, 1.0, 6)
+    zero = ("zero", (0,), lambda v: np.tanh(v) - np.sinh(v) / np.cosh(v))
+    delicate = RandomProgram(7, (x,), (zero, ("sign", (1,), lambda v: np.sign(v))), (1.0,) * 3)
+    assert is_delicate(delicate)
+    assert compare_programs([delicate])[0] == []
+    assert not is_delicate(RandomProgram(7, (x,), (("sign", (0,), lambda v: np.sign(v)),), (1.0,) * 2))
+
+
+def test_a_program_that_cannot_be_compiled_is_reported():
+    steps = (("branch", (0,), lambda v: v if v > 0 else -v),)
+    good, bad = RandomProgram.draw(1), RandomProgram(7, (np.float64(1.0),), steps, (1.0,) * 2)
+    (difference,), _ = compare_programs([good, bad, good])
+    assert difference.program is bad
+    assert "TracingError" in difference.what
