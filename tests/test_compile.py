@@ -110,6 +110,24 @@ def test_memory_read_in_another_shape_is_written_first(f: Any) -> None:
     np.testing.assert_allclose(slope, expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int32, np.float16, np.float32])
+def test_functions_of_integers(dtype: Any) -> None:
+    x = np.array([0, 1, 1, 0, 1]).astype(dtype)
+    for f in (kb.special.log_expit, kb.special.logsumexp, knp.linalg.norm, kb.special.softmax, knp.square):
+        found, expected = kb.compile(f)(x), f(x)
+        assert np.asarray(found).dtype == np.asarray(expected).dtype
+        np.testing.assert_allclose(found, expected, rtol=1e-3 if x.dtype == np.float16 else 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.complex64, np.complex128, np.longdouble])
+def test_what_has_no_native_arithmetic_is_copied_whole(dtype: Any) -> None:
+    x = np.linspace(-1, 1, 7).astype(dtype)
+    f = lambda x: (x, x[::-2], x * 2, np.full(5, 2.5, dtype), np.broadcast_to(dtype(1.5), (3,)))
+    for found, expected in zip(kb.compile(f)(x), f(x)):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_captured_arrays_are_constants() -> None:
     a = np.ones(3)
     f = kb.compile(lambda x: x * a)

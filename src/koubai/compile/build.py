@@ -11,7 +11,7 @@ import numpy as np
 
 from koubai.compile import index as arithmetic
 from koubai.compile.convolve import Operand, convolution_nests
-from koubai.compile.forms import native
+from koubai.compile.forms import SUPPORTED, native
 from koubai.compile.index import Counter, Index, Read, affine
 from koubai.compile.nest import (
     Apply,
@@ -458,7 +458,7 @@ def _inside(e: Any, v: Any, *, length: int) -> Any:
 
 def uniform(x: Any) -> bool:
     """Whether an array repeats one number, as what was broadcast from it does."""
-    return isinstance(x, np.ndarray) and x.size > 0 and not any(x.strides)
+    return isinstance(x, np.ndarray) and x.size > 0 and not any(x.strides) and x.dtype in SUPPORTED
 
 
 def copy_nest(source: Buffer, target: Buffer) -> Nest:

@@ -9,7 +9,7 @@ import numpy as np
 from koubai.graph import Node
 from koubai.ops.lowering import Expand, Loop, Part, form_of
 
-__all__ = ["native"]
+__all__ = ["SUPPORTED", "native"]
 
 SUPPORTED = {np.dtype(name) for name in ["?", "b", "h", "i", "l", "q", "B", "H", "I", "L", "Q", "f", "d"]}
 

@@ -34,8 +34,8 @@ class Number:
 
 
 def element(dtype: Any) -> str:
-    """The LLVM type of a value: truth values are single bits."""
-    if dtype.kind == "f":
+    """The LLVM type of a value: truth values are single bits; what is only copied is an integer of its size."""
+    if dtype.kind == "f" and dtype.itemsize in (4, 8):
         return "float" if dtype.itemsize == 4 else "double"
     return "i1" if dtype.kind == "b" else f"i{8 * dtype.itemsize}"
 
