@@ -85,7 +85,7 @@ power = elementwise(
     samples=binary(0.5, 2.0),
 )  # fmt: skip
 square = elementwise(
-    "square", lambda x: x * x, lambda y, x: 2.0 * x,
+    "square", np.square, lambda y, x: 2.0 * x,
     lower=Scalar(lambda e, x: e.mul(x, x)),
     words=Words("y = x^2", "dy/dx = 2x", "A square multiplies the gradient by twice its input.",
                 "2乗は、勾配に入力の2倍を掛ける。"),

@@ -10,7 +10,8 @@ from koubai.graph import Words
 from koubai.ops.define import elementwise, unary
 from koubai.ops.elementwise import absolute, exp, log1p, minimum
 from koubai.ops.lowering import Expand, Scalar
-from koubai.ops.special.kernel import kernel
+from koubai.ops.shape import astype
+from koubai.ops.special.kernel import kernel, real_dtype
 
 __all__ = ["expit", "log_expit", "logit"]
 
@@ -37,6 +38,7 @@ def _logit(p: Any) -> Any:
 
 def _log_expit_of_ops(x: Any) -> Any:
     # In this form log_expit(x) and log_expit(-x), which meet in the binary cross entropy, share the logarithm.
+    x = astype(x, dtype=real_dtype("log_expit", x.dtype))
     return minimum(x, 0.0) - log1p(exp(-absolute(x)))
 
 
