@@ -18,7 +18,6 @@ class Koubai:
     def __init__(self, work: Work, threads: int) -> None:
         if hasattr(kb, "set_num_threads"):
             kb.set_num_threads(threads)
-        always_compile()
         self.work = work
         self.model = _model(work)
         names = self.model.state_dict()
@@ -39,18 +38,11 @@ class Koubai:
             shuffle=False,
             check=False,
             progress=False,
+            compile="always",
         )
 
     def weights(self) -> Weights:
         return list(self.model.state_dict().values())
-
-
-def always_compile() -> None:
-    """By itself fit interprets a training that is shorter than compiling it."""
-    from koubai.train import loop
-
-    assert hasattr(loop, "COMPILING")
-    loop.COMPILING = 0.0
 
 
 def _model(work: Work) -> Any:

@@ -37,7 +37,7 @@ def fit(
     seed: int = 0,
     shuffle: bool = True,
     drop_last: bool = False,
-    compile: bool = True,
+    compile: bool | str = True,
     check: bool = True,
     progress: bool | None = None,
     clip: float | Callable[[Any], Any] | None = None,
@@ -75,10 +75,10 @@ def fit(
         Decides the order of the examples (with the number of the epoch). Weights and dropout follow the
         model's own seed.
     shuffle, drop_last : bool
-    compile : bool
+    compile : bool or "always"
         Whether the steps may be compiled (docs/compiling.md). They are where the training would take longer than
-        a tenth of a second; where they cannot be, they are interpreted, with a warning and the same result but for
-        rounding.
+        a tenth of a second, or always; where they cannot be, they are interpreted, with a warning and the same
+        result but for rounding.
     check : bool
         Before the first step, compare backpropagation with numerical differentiation on 50 parameters of this
         network, in float64, and refuse to train where they differ.
@@ -143,7 +143,7 @@ def fit(
     refuse_loss("fit", model, function, x, t)
     plan = Plan(
         int(epochs), int(batch_size), int(accumulate), int(seed), bool(shuffle), bool(drop_last),
-        _beside_loss(metrics), validation, bool(compile),
+        _beside_loss(metrics), validation, compile if compile == "always" else bool(compile),
     )  # fmt: skip
     step = Step(model, function, pure("fit", optimizer), x, t, clipping("fit", clip))
     hooks = [*as_callbacks(callbacks, early_stopping), *progress_callbacks(progress)]

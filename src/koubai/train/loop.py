@@ -39,7 +39,7 @@ class Plan:
     drop_last: bool
     metrics: dict[str, Metric]
     validation: tuple[Any, Any] | None
-    compile: bool
+    compile: bool | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +132,15 @@ class Training:
     def _runner(self) -> Any:
         """Native steps where that is wanted and worth it; otherwise interpreted ones."""
         plan = self._plan
-        if plan.compile and _worth_compiling(self._step, plan, self._updates):
+        if plan.compile == "always" or (plan.compile and _worth_compiling(self._step, plan, self._updates)):
             try:
                 return NativeSteps(self._step, self._updates, bool(plan.metrics))
             except Exception as error:  # whatever it is: the interpreter gives the same numbers, or the better message
-                warn(f"fit: the steps are interpreted, since they could not be compiled: {error}", stacklevel=4)
+                warn(
+                    f"fit: the steps are interpreted (compile=False asks for that), since they could not be compiled: "
+                    f"{error}",
+                    stacklevel=4,
+                )
         return InterpretedSteps(self._step)
 
     @property
