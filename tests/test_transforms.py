@@ -561,3 +561,16 @@ def test_a_pullback_remembers_the_arrays_as_they_were() -> None:
     _, pullback = kb.vjp(lambda v: v**2, x)
     x[:] = 100.0
     np.testing.assert_array_equal(pullback(np.ones(2))[0], [2.0, 4.0])
+
+
+@pytest.mark.parametrize("branches", [(np.array([True, False]), False), (np.array([1, 2]), np.array([3, 4]))])
+def test_no_gradient_passes_a_condition(branches):
+    x = np.array([1.5, -2.0])
+    for choose in (
+        lambda x: knp.where(x, *branches),
+        lambda x: knp.select([x], [branches[0]], branches[1]),
+        lambda x: knp.where(1, x > 0, x < 0),
+    ):
+        f = lambda x: knp.sum(x) + knp.sum(2.5 / (1 + knp.abs(choose(x))))
+        np.testing.assert_array_equal(kb.grad(f)(x), [1.0, 1.0])
+        np.testing.assert_array_equal(kb.compile(kb.grad(f))(x), [1.0, 1.0])

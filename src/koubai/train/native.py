@@ -18,7 +18,7 @@ from koubai.nn import stateful_call
 from koubai.ops.random import permutation
 from koubai.ops.structure import bind
 from koubai.tensor.trace import Trace
-from koubai.tensor.trees import flatten
+from koubai.train.memory import Memory
 from koubai.train.step import Pass, State, Step
 
 __all__ = ["Failed", "NativeSteps"]
@@ -86,19 +86,9 @@ class NativeSteps:
         self.step, self.outputs = step, outputs
         start = step.state()
         self._params, self._buffers = list(start.params), list(start.buffers)
-        leaves, self._rebuild = flatten(start.optimizer)
-        counts = {i for i, x in enumerate(leaves) if type(x) is int}
-        shared = len({leaves[i] for i in counts}) == 1
-        self._count_of = {i: 0 if shared else k for k, i in enumerate(sorted(counts))}
-        self._fixed = {i: x for i, x in enumerate(leaves) if not isinstance(x, (int, float, np.ndarray, np.generic))}
-        self._moving = [i for i in range(len(leaves)) if i not in counts and i not in self._fixed]
-        numbers = [leaves[i] for i in sorted(counts)][: 1 if shared else None]
-        self._sizes = len(start.params), len(start.buffers), len(numbers)
-        self._first = leaves
-        self._is_float = {i for i in self._moving if type(leaves[i]) is float}
-        self._unmoved: set[int] = set()
-        memory = [np.asarray(leaves[i]) for i in self._moving]
-        self.block = Block([*start.params.values(), *start.buffers.values(), *map(np.int64, numbers), *memory])
+        self._memory = Memory(step.optimizer, start.params)
+        memory = self._memory.arrays(start.optimizer)
+        self.block = Block([*start.params.values(), *start.buffers.values(), *memory])
         self.kept = Block(self.block.arrays)
         self._kinds: dict[tuple[int, ...], _Kind] = {}
         for batches in updates:
@@ -117,25 +107,16 @@ class NativeSteps:
 
     def take(self, state: State) -> Any:
         """Go on from another state."""
-        leaves = flatten(state.optimizer)[0]
-        counts = [leaves[i] for i in sorted(self._count_of)][: self._sizes[2]]
-        moving = [leaves[i] for i in self._moving]
-        self.block.put([*state.params.values(), *state.buffers.values(), *counts, *moving])
+        memory = self._memory.arrays(state.optimizer)
+        self.block.put([*state.params.values(), *state.buffers.values(), *memory])
         return self.begin()
 
     def copied(self, block: Block) -> State:
         """The state that a block holds, in arrays of its own."""
         arrays = [x[()] if x.ndim == 0 else x.copy() for x in block.arrays]
-        n, m, k = self._sizes
+        n, m = len(self._params), len(self._buffers)
         params, buffers = dict(zip(self._params, arrays)), dict(zip(self._buffers, arrays[n:]))
-        counts, memory = arrays[n + m : n + m + k], arrays[n + m + k :]
-        leaves = list(self._first)
-        for i, which in self._count_of.items():
-            if i not in self._unmoved:
-                leaves[i] = int(counts[which])
-        for i, value in zip(self._moving, memory):
-            leaves[i] = float(value) if i in self._is_float else value
-        return State(params, buffers, self._rebuild(leaves))
+        return State(params, buffers, self._memory.state(arrays[n + m :]))
 
     # The programs
 
@@ -186,14 +167,8 @@ class NativeSteps:
     def _update(self, state: Sequence[Any], x: Any, t: Any, rows: Sequence[Any]) -> list[Any]:
         """The loss, the new state and the outputs, as a function of tensors."""
         step = self.step
-        n, m, k = self._sizes
-        params, buffers = dict(zip(self._params, state)), dict(zip(self._buffers, state[n:]))
-        counts, memory = state[n + m : n + m + k], state[n + m + k :]
-        leaves = list(self._first)
-        for i, which in self._count_of.items():
-            leaves[i] = counts[which]
-        for i, value in zip(self._moving, memory):
-            leaves[i] = value
+        n, m = len(self._params), len(self._buffers)
+        params, buffers, memory = dict(zip(self._params, state)), dict(zip(self._buffers, state[n:])), state[n + m :]
         variables = {name: _variable(p) for name, p in params.items()}
         total: Any = None
         grads: dict[str, Any] = {}
@@ -223,16 +198,10 @@ class NativeSteps:
             total = total / total.dtype.type(seen)
         if step.clip is not None:
             grads = step.clip(grads)
-        moved, remembered = step.optimizer.update(grads, self._rebuild(leaves), params)
-        after = flatten(remembered)[0]
-        for i, which in self._count_of.items():
-            if after[i] is counts[which]:
-                self._unmoved.add(i)
-        ticked = [i for i in sorted(self._count_of) if i not in self._unmoved]
-        numbers = [next((after[i] for i in ticked if self._count_of[i] == which), counts[which]) for which in range(k)]
+        moved, remembered = step.optimizer.update(grads, self._memory.traced(memory), params)
         kept = [buffers[name] for name in self._buffers]
-        return [total, *(moved[name] for name in self._params), *kept, *numbers,
-                *(after[i] for i in self._moving), *(outputs if self.outputs else [])]  # fmt: skip
+        return [total, *(moved[name] for name in self._params), *kept,
+                *self._memory.after(remembered, memory), *(outputs if self.outputs else [])]  # fmt: skip
 
     # Running
 

@@ -116,7 +116,13 @@ def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
         return nonzero(condition)
     if x is None or y is None:
         raise DTypeError("where: expected both x and y, or neither of them")
-    return e.where(operand(condition), operand(x), operand(y))
+    return e.where(_truth(condition), operand(x), operand(y))
+
+
+def _truth(condition: Any) -> Any:
+    """A condition as truth values, through which no gradient passes."""
+    found = arrayed(condition)
+    return found if found.dtype.kind == "b" else e.not_equal(found, 0)
 
 
 @like_numpy
@@ -126,7 +132,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise DTypeError(f"select: expected as many conditions as choices, got {len(condlist)} and {len(choicelist)}")
     result = operand(default)
     for condition, choice in zip(reversed(list(condlist)), reversed(list(choicelist))):
-        result = e.where(operand(condition), operand(choice), result)
+        result = e.where(_truth(condition), operand(choice), result)
     return result
 
 
