@@ -145,7 +145,6 @@ class _Builder:
         self.nests: list[Any] = []
         self.made: dict[Any, int] = {}  # slot -> number of the nest that computes it
         self.checked: dict[Any, int] = {}  # node -> number of the last nest that checks it
-        self.inside: dict[Any, int] = {}  # (slot, length) of an index array -> number of the nest that checks it
         self.groups: dict[Any, list[tuple[int, _Group]]] = {}
 
     def run(self) -> list[Any]:
@@ -427,12 +426,6 @@ class _Builder:
                 if isinstance(atom, Read):
                     body = _with_params(_inside, {"length": atom.length})
                     fits = Apply(body, (atom.value,), (None,), np.dtype(np.bool_), "inside", atom.value.counters)
-                    whole = _whole(atom)
-                    if whole in self.inside:
-                        self.checked[node] = self.inside[whole]
-                        continue
-                    if whole is not None:
-                        self.inside[whole] = len(self.nests)
                     self._check(node, [c for c in counters if c in atom.value.counters], fits)
 
     def _check(self, node: Any, counters: list[Counter], fits: Any) -> None:
@@ -442,14 +435,6 @@ class _Builder:
 
 def _steps(x: Load | Store, row: Counter, column: Counter) -> tuple[int, int]:
     return stride(x.at, row) or 0, stride(x.at, column) or 0
-
-
-def _whole(atom: Read) -> tuple[int, int] | None:
-    """The array's slot and the length of the axis, where every element of an index array is checked."""
-    load = atom.value
-    if not isinstance(load, Load) or prod(c.extent for c in load.counters) != prod(load.buffer.type.shape):
-        return None
-    return load.buffer.slot, atom.length
 
 
 def _inside(e: Any, v: Any, *, length: int) -> Any:

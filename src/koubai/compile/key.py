@@ -42,14 +42,18 @@ def key_of(
 def _said(inputs: Sequence[Node], outputs: Sequence[Node], arrays: dict[str, Any]) -> str:
     """A graph as text, the same for graphs that compute the same in the same way; bodies of loops are part of it."""
     lines: list[str] = []
+    met: dict[int, tuple[int, Any]] = {}  # with the array, so that its id stays its own
     numbers: dict[Node, int] = {}
 
     def said(x: Any) -> str:
         if isinstance(x, Node):
             return f"%{numbers[x]}"
         if isinstance(x, np.ndarray):
-            arrays[digest(x)] = x
-            return f"array {digest(x)}"
+            name = digest(x)
+            arrays[name] = x
+            # The plan tells arrays apart by identity, and one that repeats a number by its strides.
+            which = met.setdefault(id(x), (len(met), x))[0]
+            return f"array {which} {name} {any(x.strides)}"
         if isinstance(x, Body):
             return f"body {{{_said(x.inputs, x.outputs, arrays)}}}"
         return _plain(x)
@@ -94,10 +98,10 @@ def _plain(x: Any) -> str:
         return f"({', '.join(map(_plain, x))})"
     if isinstance(x, slice):
         return f"slice({_plain(x.start)}, {_plain(x.stop)}, {_plain(x.step)})"
+    if isinstance(x, np.generic):  # first: a np.float64 is a float too, but not a weak one
+        return f"{x.dtype} {x.tobytes().hex()}"
     if isinstance(x, float):
         return f"float {x.hex()}"
-    if isinstance(x, np.generic):
-        return f"{x.dtype} {x.tobytes().hex()}"
     if isinstance(x, PLAIN) or type(x).__module__ == "koubai.ops.index":
         return repr(x)
     raise _Unnameable

@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from koubai.compile.build import build, copy_nest
-from koubai.compile.nest import Buffer, Call, Convolution, Load, Loop, Nest, Product, loads_of, touched
+from koubai.compile.nest import (
+    Buffer,
+    Call,
+    Check,
+    Convolution,
+    Load,
+    Loop,
+    Nest,
+    Product,
+    Store,
+    buffers_read,
+    loads_of,
+    reads_in,
+)
 from koubai.compile.plan import Plan, Setting, make_plan
 from koubai.graph import Node, Type
 
@@ -71,18 +84,26 @@ def _safe(nests: Sequence[Any], old: Buffer, new: Buffer) -> bool:
         return False
     (at,) = written
     for k, nest in enumerate(nests):
-        reads = [load for load in _reads(nest) if load.buffer is old]
-        if k >= at and not reads and any(b is old for b in touched(nest)):
-            return False  # read as an index
+        # By the slot, since a reshape reads the same memory by another name.
+        reads = [load for load in _reads(nest) if load.buffer.slot == old.slot and load.buffer is not new]
+        if k >= at and any(b.slot == old.slot and b is not new for b in _index_arrays(nest)):
+            return False
         if k > at and reads:
             return False
         if k == at and reads:
             if not isinstance(nest, Nest) or nest.fold is not None or nest.ordered:
                 return False
-            (target,) = {store.at for store in nest.stores if store.buffer is new}
-            if any(load.at != target for load in reads):
+            targets = {store.at for store in nest.stores if store.buffer is new}
+            if len(targets) != 1 or any(load.at not in targets for load in reads):
                 return False
     return True
+
+
+def _index_arrays(nest: Any) -> list[Buffer]:
+    """The buffers of which elements serve as indices."""
+    roots = nest.stores if isinstance(nest, Nest) else [nest.fits] if isinstance(nest, Check) else []
+    places = [x.at for x in [*loads_of(roots), *(root for root in roots if isinstance(root, Store))]]
+    return buffers_read([value for at in places for value in reads_in(at)])
 
 
 def _writes(nest: Any) -> list[Buffer]:

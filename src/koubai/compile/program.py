@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from koubai.compile.cache import fetch, store
+from koubai.compile.forms import native
 from koubai.compile.key import digest, key_of
 from koubai.compile.llvm.engine import Code, object_code
 from koubai.compile.nest import Buffer, c_strides
 from koubai.compile.team import team
+from koubai.errors import IndexingError
 from koubai.graph import Node
 
 if TYPE_CHECKING:
@@ -131,7 +133,10 @@ class Program:
 
     def __call__(self, *values: Any) -> list[Any]:
         """Run on arrays of the input types; fresh output arrays come back (NumPy scalars where 0-d)."""
-        frame = self._idle.pop() if self._idle else self.frame()
+        try:
+            frame = self._idle.pop()
+        except IndexError:  # none yet, or another thread has it
+            frame = self.frame()
         for buffer, value in zip(self.inputs, values):
             frame.point(buffer, np.ascontiguousarray(value, buffer.type.dtype))
         outputs = [np.empty(buffer.type.shape, buffer.type.dtype) for buffer in self.outputs]
@@ -169,6 +174,8 @@ class Frame:
 
     def point(self, buffer: Buffer, array: Any) -> None:
         """Let a buffer be this array, which must be C-contiguous and of the buffer's type."""
+        assert array.flags.c_contiguous, "an array with gaps"
+        assert array.dtype == buffer.type.dtype, f"{array.dtype} for {buffer.type}"
         self._held[buffer.slot] = array
         self.table[buffer.slot] = array.ctypes.data
 
@@ -201,7 +208,13 @@ class _Run:
     def enter(self, number: int, table: int) -> int:
         """Compute step `number`; what native code calls. 1 if that failed."""
         try:
-            self._compute(*self.program.source.plan.table.asked[number])
+            node, buffers = self.program.source.plan.table.asked[number]
+            self._compute(node, buffers)
+            if native(node) is not None:
+                raise IndexingError(
+                    f"{node.op.name}: native code found an index or a value out of range that NumPy, which computes it "
+                    f"once more, does not find; it lies on the edge, by rounding"
+                )
         except BaseException as error:  # must not cross native code; raised again after the call
             self.error = error
             return 1

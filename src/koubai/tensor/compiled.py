@@ -7,7 +7,7 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
-from koubai.graph import Node, constant, to_text
+from koubai.graph import Node, constant, to_text, tracing
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.trace import ARRAYS, Trace, type_of_value
 from koubai.tensor.trees import flatten
@@ -71,11 +71,11 @@ class Compiled:
     def __init__(self, f: Callable[..., Any]) -> None:
         self.f = f
         self.programs: dict[Any, list[_Traced]] = {}
-        update_wrapper(self, f)
+        update_wrapper(self, f, updated=())  # the attributes of a model stay its own
 
     def __call__(self, *args: Any) -> Any:
         leaves, rebuild = flatten(list(args))
-        if any(isinstance(x, Node) and (x.requires_grad or x.value is None) for x in leaves):
+        if tracing.get() or any(isinstance(x, Node) and (x.requires_grad or x.value is None) for x in leaves):
             return self.f(*args)
         key = _signature(leaves, rebuild)
         known = self.programs.setdefault(key, [])
@@ -118,8 +118,10 @@ class Compiled:
 
 
 def _signature(leaves: Sequence[Any], rebuild: Callable[[list[Any]], Any]) -> Any:
-    structure = repr(rebuild([None] * len(leaves)))
-    return structure, tuple(type_of_value(x) if isinstance(x, ARRAYS) else (type(x), x) for x in leaves)
+    structure = repr(rebuild(list(range(len(leaves)))))
+    return structure, tuple(
+        type_of_value(x) if isinstance(x, ARRAYS) else (type(x), x.hex() if isinstance(x, float) else x) for x in leaves
+    )
 
 
 class _Traced:

@@ -171,10 +171,7 @@ class Call:
 
     def _batch(self, op: Op, size: int, batched: Sequence[bool], *xs: Any) -> Any:
         examples = zip(
-            *(
-                [getitem(x, pattern=(i,)) for i in range(size)] if b else [x] * size
-                for x, b in zip(xs, batched)
-            )
+            *([getitem(x, pattern=(i,)) for i in range(size)] if b else [x] * size for x, b in zip(xs, batched))
         )
         rows = [_called(self.layer, example) for example in examples]
         return tuple(map(stack, zip(*rows))) if isinstance(rows[0], tuple) else stack(rows)
@@ -196,11 +193,7 @@ class Call:
         zeros = [constant(zero, Tensor, requires_grad=True) for zero in blank]
         pulled = self._backward_on_tensors(i, tuple(zeros), xs)
         record = any(isinstance(x, Node) for x in (t, *xs))
-        found = (
-            reverse_mode([pulled], [t], zeros, record=record)
-            if isinstance(pulled, Node)
-            else [None] * len(zeros)
-        )
+        found = reverse_mode([pulled], [t], zeros, record=record) if isinstance(pulled, Node) else [None] * len(zeros)
         changes = tuple(z.value if c is None else c for c, z in zip(found, zeros))
         return changes if several else changes[0]
 
@@ -227,9 +220,7 @@ class Call:
                 f"in the class"
             )
 
-        words = Words(
-            "dE/dx = backward(dE/dy)", "unknown", "The gradient of a layer of one's own.", "自作の層の勾配。"
-        )
+        words = Words("dE/dx = backward(dE/dy)", "unknown", "The gradient of a layer of one's own.", "自作の層の勾配。")
         return Op(f"{self.name}.backward", forward, infer, words, vjp=variadic(refuse), jvp=variadic(refuse))
 
     def _one_each(self, result: Any, xs: Sequence[Any]) -> tuple[Any, ...]:

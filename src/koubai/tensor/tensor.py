@@ -414,5 +414,3 @@ def no_grad() -> AbstractContextManager[None]:
     False
     """
     return _no_grad()
-
-

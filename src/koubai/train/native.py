@@ -12,7 +12,7 @@ from koubai.compile import Program
 from koubai.compile.drive import NOT_FINITE, Course, Epochs, Shuffle, Stretch
 from koubai.compile.program import Frame
 from koubai.diff import reverse_mode
-from koubai.errors import TrainingError
+from koubai.errors import TrainingError, UnsupportedError
 from koubai.graph import Node
 from koubai.nn import stateful_call
 from koubai.ops.random import permutation
@@ -148,6 +148,8 @@ class NativeSteps:
         state = list(self.block.arrays)
         count = len(state)
         trace = self.traced(sizes)
+        if trace.states:
+            raise UnsupportedError("the loss changes the buffers of a module that is not the one being trained")
         loss, *others = trace.outputs
         results, ys = others[:count], others[count : count + len(sizes)] if self.outputs else []
         moved = [k for k in range(count) if results[k] is not trace.inputs[k]]
@@ -216,7 +218,7 @@ class NativeSteps:
         state, total, seen, first = work.done
         before = self.block.bytes.copy()
         course = Course(self._stretches(work, first, last), total, seen)
-        status = course.run()
+        status = self._run(course, before)
         done = first + course.steps
         work.done = (state, course.total, course.seen, done)
         if status == NOT_FINITE:
@@ -250,7 +252,7 @@ class NativeSteps:
 
         before = self.block.bytes.copy()
         whole, epochs = course(count)
-        if whole.run() == NOT_FINITE:
+        if self._run(whole, before) == NOT_FINITE:
             self.block.bytes[:] = before
             if epochs.done:
                 course(epochs.done)[0].run()
@@ -260,6 +262,14 @@ class NativeSteps:
             Course(self._stretches(work, 0, done)).run()
             raise Failed(epochs, f"step {done + 1}: the loss became {whole.loss}")
         return epochs
+
+    def _run(self, course: Course, before: Any) -> int:
+        """Run; where Ctrl-C or an error in a callback ends it, the state is what it was before."""
+        try:
+            return course.run()
+        except BaseException:
+            self.block.bytes[:] = before
+            raise
 
     def _stretches(self, work: Pass, begin: int, last: int) -> list[Stretch]:
         """Updates of the same sizes in a row as one stretch."""

@@ -50,7 +50,7 @@ def as_pair(data: Any, model: Module, what: str = "data") -> tuple[Array, Array]
     x = _cast(x, model.input_dtype(x.dtype), f"{what}, x")
     if t.dtype.kind == "f":
         t = _cast(t, model.dtype, f"{what}, t")
-    return x, t
+    return np.ascontiguousarray(x), np.ascontiguousarray(t)
 
 
 def _array(a: Any, what: str) -> Array:

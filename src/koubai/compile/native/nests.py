@@ -207,7 +207,7 @@ class _Writer:
             return
         start_all = self.f.splat(start.value, self.lanes)
         *others, last = nest.inner or [Counter(1)]
-        few = _size(nest.inner) * _weight(nest) <= UNROLLED
+        few = _size(nest.inner) * max(1, _weight(nest)) <= UNROLLED
         chains = CHAINS if last.extent >= 2 * CHAINS and _is_light(nest) and not few else 1
         sums = [self.f.variable(start_all) for _ in range(chains)]
 

@@ -57,8 +57,15 @@ class Team:
             threading.Thread(target=follow, args=(self.shared, n), daemon=True, name=f"koubai-{n}")
             for n in range(1, threads)
         ]
-        for thread in self._others:
-            thread.start()
+        started: list[threading.Thread] = []
+        try:
+            for thread in self._others:
+                thread.start()
+                started.append(thread)
+        except RuntimeError:  # the system gives no more threads
+            self._others = started
+            self.dismiss()
+            raise
 
     def run(self, program: int, table: int, arena: int, callback: Any) -> None:
         """Run a program in all threads, once; for who holds the lock."""
@@ -87,10 +94,14 @@ class _Pool:
 
     def change(self, threads: int) -> None:
         with self.lock:
-            if self.team is not None and self.team.threads != threads:
-                self.team.dismiss()
-                self.team = None
-            self.threads = threads
+            former, self.threads = self.team, threads
+            if former is None or former.threads == threads:
+                return
+            self.team = None
+        # Whoever is using it, perhaps this very thread in a callback, sends it home afterwards.
+        if former.lock.acquire(blocking=False):
+            former.lock.release()
+            former.dismiss()
 
     def get(self) -> Team | None:
         threads = self.wanted()
@@ -98,7 +109,10 @@ class _Pool:
             return None
         with self.lock:
             if self.team is None:
-                self.team = Team(threads)
+                try:
+                    self.team = Team(threads)
+                except RuntimeError:
+                    self.threads = 1
             return self.team
 
     def forget(self) -> None:
@@ -128,6 +142,8 @@ def team() -> Iterator[Team | None]:
         yield found
     finally:
         found.lock.release()
+        if found is not _pool.team:
+            found.dismiss()
 
 
 def set_num_threads(n: int) -> None:

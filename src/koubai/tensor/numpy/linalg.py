@@ -301,9 +301,7 @@ def _best_splits(sides: Sequence[int]) -> dict[tuple[int, int], int]:
     for width in range(1, count):
         for i in range(count - width):
             j = i + width
-            options = [
-                (cost[i, k] + cost[k + 1, j] + sides[i] * sides[k + 1] * sides[j + 1], k) for k in range(i, j)
-            ]
+            options = [(cost[i, k] + cost[k + 1, j] + sides[i] * sides[k + 1] * sides[j + 1], k) for k in range(i, j)]
             cost[i, j], split[i, j] = min(options)
     return split
 

@@ -106,9 +106,7 @@ def as_outputs(name: str, y: Any) -> tuple[list[Any], Callable[[list[Any]], Any]
 
 def enclosed(outputs: Sequence[Node]) -> bool:
     """Whether the outputs reach an argument of a transform that is still running, or something traced."""
-    return any(
-        node.value is None or (isinstance(node, Variable) and node.open) for node in topological(outputs)
-    )
+    return any(node.value is None or (isinstance(node, Variable) and node.open) for node in topological(outputs))
 
 
 class Call:
@@ -147,9 +145,7 @@ class Call:
 
     def filled(self, gradients: Sequence[Any], targets: Sequence[Node]) -> list[Any]:
         """Zeros where nothing depends."""
-        return [
-            self.given_back(np.zeros(x.shape, x.dtype)[()] if g is None else g) for g, x in zip(gradients, targets)
-        ]
+        return [self.given_back(np.zeros(x.shape, x.dtype)[()] if g is None else g) for g, x in zip(gradients, targets)]
 
 
 def argument_numbers(argnums: int | Sequence[int]) -> tuple[tuple[int, ...], bool]:
