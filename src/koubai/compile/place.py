@@ -101,8 +101,9 @@ def _safe(nests: Sequence[Any], old: Buffer, new: Buffer) -> bool:
 
 def _index_arrays(nest: Any) -> list[Buffer]:
     """The buffers of which elements serve as indices."""
-    roots = nest.stores if isinstance(nest, Nest) else [nest.fits] if isinstance(nest, Check) else []
-    places = [x.at for x in [*loads_of(roots), *(root for root in roots if isinstance(root, Store))]]
+    stores: list[Store] = nest.stores if isinstance(nest, Nest) else []
+    roots = [nest.fits] if isinstance(nest, Check) else stores
+    places = [*(load.at for load in loads_of(roots)), *(store.at for store in stores)]
     return buffers_read([value for at in places for value in reads_in(at)])
 
 

@@ -118,10 +118,13 @@ class Compiled:
 
 
 def _signature(leaves: Sequence[Any], rebuild: Callable[[list[Any]], Any]) -> Any:
+    # Numbered, so that no argument looks like another; and floats by their bits, since 0.0 equals -0.0.
     structure = repr(rebuild(list(range(len(leaves)))))
-    return structure, tuple(
-        type_of_value(x) if isinstance(x, ARRAYS) else (type(x), x.hex() if isinstance(x, float) else x) for x in leaves
-    )
+    return structure, tuple(type_of_value(x) if isinstance(x, ARRAYS) else _constant(x) for x in leaves)
+
+
+def _constant(x: Any) -> Any:
+    return type(x), x.hex() if isinstance(x, float) else x
 
 
 class _Traced:
