@@ -63,7 +63,7 @@ from koubai.nn.activations import (
     Threshold,
 )
 from koubai.nn.attention import MultiheadAttention
-from koubai.nn.call import functional_call, stateful_call
+from koubai.nn.call import functional_call, standing_in, stateful_call
 from koubai.nn.containers import Lambda, ModuleDict, ModuleList, Sequential
 from koubai.nn.convolutions import Conv1d, Conv2d
 from koubai.nn.convolve import conv1d, conv2d
@@ -171,6 +171,7 @@ __all__ = [
     "softplus",
     "softshrink",
     "softsign",
+    "standing_in",
     "stateful_call",
     "swish",
     "tanh",

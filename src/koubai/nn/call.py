@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from koubai.graph import Node, value_of
 from koubai.nn.module import Module, substituted
 from koubai.nn.parameter import Buffer
 
-__all__ = ["functional_call", "stateful_call"]
+__all__ = ["functional_call", "standing_in", "stateful_call"]
 
 
 def functional_call(model: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -50,7 +51,8 @@ def functional_call(model: Module, params: Mapping[str, Any], *args: Any, **kwar
     >>> slopes["weight"].ravel(), slopes["bias"]
     (array([3., 4.]), array([1.]))
     """
-    return _called(model, params, args, kwargs)[0]
+    with standing_in(model, params):
+        return model(*args, **kwargs)
 
 
 def stateful_call(model: Module, values: Mapping[str, Any], *args: Any, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
@@ -66,17 +68,20 @@ def stateful_call(model: Module, values: Mapping[str, Any], *args: Any, **kwargs
     >>> int(buffers["steps"]), int(model.steps.item())
     (8, 0)
     """
-    y, overrides, first, places = _called(model, values, args, kwargs)
-    found = {}
-    for path, member in first.items():
-        if isinstance(member, Buffer):
-            value = overrides[places[member][0]]
-            found[path] = value if value_of(value) is None else value_of(value)
-    return y, found
+    with standing_in(model, values) as buffers:
+        y = model(*args, **kwargs)
+        return y, buffers()
 
 
-def _called(model: Module, values: Mapping[str, Any], args: Any, kwargs: Any) -> tuple[Any, Any, Any, Any]:
-    """The output, what stood in place of the members at the end, and the members by path and by place."""
+@contextmanager
+def standing_in(model: Module, values: Mapping[str, Any]) -> Iterator[Callable[[], dict[str, Any]]]:
+    """While this lasts, the model's parameters and buffers are these values, whoever reads them.
+
+    Yields
+    ------
+    callable
+        Gives the present values of the buffers, by path.
+    """
     # A tied parameter must be replaced in all its places, so members are told apart by identity.
     first: dict[str, Any] = {}
     present: dict[str, Any] = {}
@@ -104,9 +109,13 @@ def _called(model: Module, values: Mapping[str, Any], args: Any, kwargs: Any) ->
             raise ShapeError(f"functional_call: {path} has shape {member.shape}, got {value.shape}")
         for place in places[member]:
             overrides[place] = value
+
+    def buffers() -> dict[str, Any]:
+        found = {path: overrides[places[m][0]] for path, m in first.items() if isinstance(m, Buffer)}
+        return {path: v if value_of(v) is None else value_of(v) for path, v in found.items()}
+
     token = substituted.set(overrides)
     try:
-        y = model(*args, **kwargs)
+        yield buffers
     finally:
         substituted.reset(token)
-    return y, overrides, first, places

@@ -23,7 +23,7 @@ from koubai.check.slope import slope_of
 from koubai.diff import gradients
 from koubai.errors import GradientError
 from koubai.graph import Node, constant, topological
-from koubai.nn import Module, stateful_call
+from koubai.nn import Module, standing_in
 from koubai.tensor import Tensor, no_grad
 from koubai.tensor.function import layer_of
 
@@ -87,7 +87,7 @@ class Network:
             ) from None
         wide = np.complex128 if model.dtype.kind == "c" else np.float64
         self.twin.astype(wide)
-        self.loss = loss
+        self.model, self.loss = model, loss
         self.batches = [
             (
                 x.astype(model.input_dtype(x.dtype) if x.dtype.kind in "iu" else wide),
@@ -104,8 +104,12 @@ class Network:
         total: Any = None
         buffers: dict[str, Any] = {}
         for x, t in self.batches:
-            y, buffers = stateful_call(self.twin, {**params, **buffers}, x)
-            loss = self.loss(y if isinstance(y, Node) else constant(y, Tensor), t)
+            values = {**params, **buffers}
+            # The loss may read parameters too, but those of the model and not of its copy.
+            with standing_in(self.model, values), standing_in(self.twin, values) as present:
+                y = self.twin(x)
+                loss = self.loss(y if isinstance(y, Node) else constant(y, Tensor), t)
+                buffers = present()
             if len(self.batches) == 1:
                 return loss
             total = loss * len(x) if total is None else total + loss * len(x)

@@ -45,7 +45,8 @@ class Memory:
             for i, x in zip(whole, given):
                 leaves[i] = x
             slopes = dict(zip(params, given[len(whole) :]))
-            return [flatten(optimizer.update(slopes, self._rebuild(leaves), params)[1])[0][i] for i in whole]
+            after = flatten(optimizer.update(slopes, self._rebuild(leaves), params)[1])[0]
+            return [after[i] for i in whole]
 
         with np.errstate(all="ignore"):
             trace = Trace(counted, [*(np.int64(self._first[i]) for i in whole), *params.values()], tuple)

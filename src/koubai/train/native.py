@@ -13,8 +13,8 @@ from koubai.compile.drive import NOT_FINITE, Course, Epochs, Shuffle, Stretch
 from koubai.compile.program import Frame
 from koubai.diff import reverse_mode
 from koubai.errors import TrainingError, UnsupportedError
-from koubai.graph import Node
-from koubai.nn import stateful_call
+from koubai.graph import Node, topological
+from koubai.nn import standing_in
 from koubai.ops.random import permutation
 from koubai.ops.structure import bind
 from koubai.tensor.trace import Trace
@@ -137,7 +137,19 @@ class NativeSteps:
             return self._update(given[:count], given[count], given[count + 1], given[count + 2 :])
 
         rows = [np.zeros(size, np.int64) for size in sizes]
-        return Trace(update, [*self.block.arrays, self.step.x, self.step.t, *rows], tuple)
+        trace = Trace(update, [*self.block.arrays, self.step.x, self.step.t, *rows], tuple)
+        self._refuse_outside(trace)
+        return trace
+
+    def _refuse_outside(self, trace: Trace) -> None:
+        """Refuse parameters that are reached past the model: they would stand still, and their gradient be lost."""
+        ours = {p: name for name, p in self.step.trained.items()}
+        for node in topological([x for x in trace.captured if x.requires_grad]):
+            if node in ours:
+                raise UnsupportedError(
+                    f"parameter {ours[node]} is used through a variable that holds it, or something computed from it "
+                    f"before; read it from the model (model.layer.weight) where it is used"
+                )
 
     def callbacks(self) -> list[str]:
         """The names of the ops that run in NumPy inside of the programs."""
@@ -177,8 +189,10 @@ class NativeSteps:
         outputs = []
         seen = sum(r.shape[0] for r in rows)
         for r in rows:
-            y, buffers = stateful_call(step.model, {**variables, **buffers}, x[r])
-            loss = step.loss(y, t[r])
+            with standing_in(step.model, {**variables, **buffers}) as present:
+                y = step.model(x[r])
+                loss = step.loss(y, t[r])  # which may read the model's parameters too
+                buffers = present()
             outputs.append(y)
             size = r.shape[0]
             one = loss.dtype.type(1)
