@@ -10,8 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import koubai as kb
+from koubai.compile import Program, simplify
+from koubai.compile.nest import Nest
+from koubai.graph import Type, placeholder
 from koubai.ops.conv import convolution, convolution_input, convolution_weight
 from koubai.ops.pool import avg_pool, avg_pool_spread, max_pool, max_pool_gather, max_pool_spread
+from koubai.tensor import Tensor
 
 DTYPES = [np.float32, np.float64]
 
@@ -62,6 +66,9 @@ def all_three(how: dict[str, Any]) -> Any:
     return f
 
 
+PLAIN = {"padding": ((0, 0), (0, 0)), "stride": (1, 1), "dilation": (1, 1), "groups": 1}
+
+
 def gradient(x: Any, w: Any, how: dict[str, Any]) -> Any:
     y = convolution(x, w, **how)
     return np.random.default_rng(1).normal(size=y.shape).astype(y.dtype)
@@ -89,29 +96,47 @@ def test_blocks_and_remainders(x: Any, w: Any, how: dict[str, Any], dtype: Any) 
     same(all_three(how), x, w, gradient(x, w, how))
 
 
+def bits_with_threads(f: Any, *xs: Any) -> None:
+    """The same bits for any number of threads, and what is interpreted."""
+    compiled, before = kb.compile(f), kb.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            kb.set_num_threads(threads)
+            found.append(compiled(*xs))
+    finally:
+        kb.set_num_threads(before)
+    for others in found:
+        for a, b, c in zip(found[0], others, f(*xs), strict=True):
+            np.testing.assert_array_equal(a, b)
+            close(b, np.asarray(c))
+
+
 @pytest.mark.parametrize("examples", [3, 20])
 def test_the_same_bits_for_any_number_of_threads(examples: int) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(examples, 5, 20, 18)).astype(np.float32)
     w = rng.normal(size=(11, 5, 3, 3)).astype(np.float32)
-    how = {"padding": ((1, 1), (1, 1)), "stride": (1, 1), "dilation": (1, 1), "groups": 1}
-    pooling = {"kernel": (2, 2), "stride": (2, 2), "padding": ((0, 0), (0, 0))}
+    how = {**PLAIN, "padding": ((1, 1), (1, 1))}
+    bits_with_threads(all_three(how), x, w, gradient(x, w, how))
 
-    def f(x: Any, w: Any, g: Any) -> Any:
-        return *all_three(how)(x, w, g), max_pool(kb.nn.relu(convolution(x, w, **how)), **pooling)
 
-    compiled, g = kb.compile(f), gradient(x, w, how)
-    before = kb.get_num_threads()
-    found = []
-    try:
-        for threads in (1, 2, 3):
-            kb.set_num_threads(threads)
-            found.append(compiled(x, w, g))
-    finally:
-        kb.set_num_threads(before)
-    for others in found[1:]:
-        for a, b in zip(found[0], others):
-            np.testing.assert_array_equal(a, b)
+@pytest.mark.parametrize("examples", [1, 3, 32])
+def test_windows_that_overlap(examples: int) -> None:
+    """Each place receives from several windows, whichever thread computes them."""
+    x = np.random.default_rng(0).integers(0, 5, (examples, 1, 64, 65)).astype(np.float32)
+    how = {"kernel": (3, 2), "stride": (1, 1), "padding": ((0, 0), (1, 0))}
+    f = lambda x: (kb.grad(lambda x: (max_pool(x, **how) * avg_pool(x, **how)).sum())(kb.numpy.sqrt(x)),)
+    bits_with_threads(f, x)
+
+
+def test_threads_do_not_share_places_to_which_several_windows_add() -> None:
+    g = placeholder(Type((32, 1, 64, 63), np.dtype(np.float32)), Tensor)
+    x = np.zeros((32, 1, 65, 64), np.float32)
+    spread = lambda g: avg_pool_spread(g, lengths=(65, 64), kernel=(2, 2), stride=(1, 1), padding=((0, 0), (0, 0)))
+    image = convolution(spread(g), np.ones((1, 1, 1, 1), np.float32), **PLAIN)
+    nests = Program([g], simplify([image + x], {g: g})).source.nests
+    assert [nest.unit for nest in nests if isinstance(nest, Nest) and any(store.add for store in nest.stores)] == [True]
 
 
 def test_arrays_that_lie_elsewise() -> None:
@@ -125,7 +150,8 @@ def test_arrays_that_lie_elsewise() -> None:
 
         def turned(x: Any, w: Any) -> Any:
             y = convolution(x.transpose((0, 1, 3, 2)), w[:, :, ::-1], **how)
-            return kb.numpy.sum(y.transpose((3, 1, 2, 0)) ** 2)
+            rows = y.reshape((-1, y.shape[3]))  # through the axis of the examples
+            return kb.numpy.sum(y.transpose((3, 1, 2, 0)) ** 2) + kb.numpy.sum(rows @ kb.numpy.cos(rows.T))
 
         same(kb.grad(turned, argnums=(0, 1)), np.ascontiguousarray(x), w)
 
@@ -151,7 +177,7 @@ def pooled(draw: Any) -> tuple[Any, dict[str, Any]]:
         padding = tuple((draw(st.integers(0, k - 1)), draw(st.integers(0, k - 1))) for k in kernel)
     room = [max(1, k - sum(pair)) for k, pair in zip(kernel, padding)]
     lead = (draw(st.one_of(st.integers(1, 4), st.integers(16, 40))), draw(st.integers(1, 3)))
-    lengths = [r + draw(st.integers(0, 2)) * s + draw(st.integers(0, 1)) for r, s in zip(room, stride)]
+    lengths = [r + draw(st.integers(0, 3)) * s + draw(st.integers(0, 1)) for r, s in zip(room, stride)]
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     values = [-1.0, 0.0, 1.0, 2.0, 3.0, -np.inf, np.nan]
     dtype = draw(st.sampled_from(DTYPES))
