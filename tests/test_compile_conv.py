@@ -139,6 +139,17 @@ def test_threads_do_not_share_places_to_which_several_windows_add() -> None:
     assert [nest.unit for nest in nests if isinstance(nest, Nest) and any(store.add for store in nest.stores)] == [True]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.uint64])
+@pytest.mark.parametrize(("shape", "axes"), [
+    ((40, 37), (1, 0)), ((16, 64), (1, 0)), ((9, 130, 3), (2, 1, 0)), ((35, 2, 3, 11), (1, 2, 3, 0)),
+    ((2, 8, 3, 17), (0, 3, 2, 1)),
+])  # fmt: skip
+def test_copies_that_lie_the_other_way(shape: Any, axes: Any, dtype: Any) -> None:
+    x = np.random.default_rng(0).integers(0, 1000, shape).astype(dtype)
+    f = kb.compile(lambda x: x.transpose(axes))
+    np.testing.assert_array_equal(f(x), x.transpose(axes))
+
+
 def test_arrays_that_lie_elsewise() -> None:
     """Turned and skipping arrays from outside, and axes exchanged within the computation."""
     rng = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from koubai.compile.llvm.builder import Block, Module, Value, lanes_of, vector
 from koubai.compile.llvm.machine import Machine
 from koubai.compile.native.runs import NEAR, Carried, interleaved, load_strided, side_by_side, store_strided
 from koubai.compile.native.scalars import Emitter, Number, element, memory
+from koubai.compile.native.transposed import turned, write_turned
 from koubai.compile.nest import Apply, Check, Last, Literal, Load, Nest, Position, Store, buffers_read, loads_of, stride
 
 __all__ = ["Written", "write_check", "write_nest"]
@@ -91,6 +92,11 @@ class _Writer:
         counters = nest.counters if nest.fold or nest.carried else self._collapsed(nest.counters)
         # A vector of a value or two takes about a nanosecond.
         cost = _size(nest.counters) * _size(nest.inner) * len(nest.stores) * _widest(nest) / 64 * 1e-3
+        if (axes := turned(nest)) is not None and not nest.unit:
+            source, target = (self.base[x.buffer.slot] for x in (nest.stores[0].value, nest.stores[0]))
+            units = write_turned(self.f, source, target, nest, axes, self.machine.lanes(_widest(nest)))
+            self.f.ret()
+            return Written(self.name, self.slots, 0, units, cost)
         vectorized = None if nest.ordered else self._vector_counter(counters, nest)
         body = self._folded if nest.fold else self._carried if nest.carried else self._stores
         if vectorized is not None and vectorized in nest.inner:

@@ -8,7 +8,7 @@ from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
 from koubai.compile.product.cuts import Part, padded, parts_of
 from koubai.compile.product.problem import Problem
 
-__all__ = ["Copy"]
+__all__ = ["Copy", "dealt", "joined"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Copy:
             f.load(f.offset(source, i * self.across, element), zero.type) if i < part.width else zero
             for i in range(lanes)
         ]
-        for step, value in enumerate(_dealt(f, [_joined(f, pieces[i::steps]) for i in range(steps)])):
+        for step, value in enumerate(dealt(f, [joined(f, pieces[i::steps]) for i in range(steps)])):
             if part.lanes == 1:
                 value = f.extract(value, 0)
             elif part.lanes < steps:
@@ -114,7 +114,7 @@ class Copy:
                 f.store(f.zero(element), f.offset(there, i, element))
 
 
-def _joined(f: Function, pieces: list[Value]) -> Value:
+def joined(f: Function, pieces: list[Value]) -> Value:
     """One vector of several."""
     while len(pieces) > 1:
         both = range(2 * lanes_of(pieces[0].type))
@@ -122,7 +122,7 @@ def _joined(f: Function, pieces: list[Value]) -> Value:
     return pieces[0]
 
 
-def _dealt(f: Function, rows: list[Value]) -> list[Value]:
+def dealt(f: Function, rows: list[Value]) -> list[Value]:
     """Transpose the squares that vectors make: each step deals the elements of two halves out like cards."""
     size, lanes = len(rows), lanes_of(rows[0].type)
     first = [square + k for square in range(0, lanes, size) for k in range(size // 2)]

@@ -73,7 +73,7 @@ class Gather:
     @staticmethod
     def back(p: Problem) -> Gather:
         """Its gradient by the image."""
-        kernel = (p.w[1], p.w[0], *p.w[2:])
+        kernel = (p.w[1], p.w[0], *(-step for step in p.w[2:]))
         return Gather(p, True, tuple(axes_back(p.windows)), p.channels, p.outputs, p.x, p.y, kernel)
 
     @cached_property
@@ -204,8 +204,10 @@ class Gather:
         return pointer
 
     def _weights(self, w: Value, group: Value, row: Value) -> Value:
-        """Where the weights of a row of a group lie; the groups follow each other along the kernel's outputs."""
-        return self._moved(w, [(group, self.p.outputs * self.p.w[0]), (row, self.kernel[0])])
+        """Where the first weights of a row of a group lie; the groups follow each other along the kernel's outputs."""
+        w = self._moved(w, [(group, self.p.outputs * self.p.w[0]), (row, self.kernel[0])])
+        ends = (min(0, step) * (axis.taps - 1) for step, axis in zip(self.kernel[2:], self.axes))
+        return self.f.offset(w, -sum(ends), self.p.element)
 
     def _taps(self, k: int, axis: Axis, place: Value) -> Taps:
         """The first tap at a place, how many there are, and the first one's element."""

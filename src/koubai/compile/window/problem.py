@@ -123,9 +123,9 @@ def axes_on(windows: Windows) -> list[Axis]:
 
 
 def axes_back(windows: Windows) -> list[Axis]:
-    """From the result to the image."""
+    """From the result to the image, the taps counted from the last one: so the elements that they meet ascend."""
     return [
-        Axis(length, count, kernel, 1, -dilation, before, stride)
+        Axis(length, count, kernel, 1, dilation, before - (kernel - 1) * dilation, stride)
         for count, length, kernel, stride, dilation, (before, _) in _settings(windows)
     ]
 
