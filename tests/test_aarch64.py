@@ -12,8 +12,7 @@ import koubai as kb
 import koubai.numpy as knp
 from foreign import Bench, missing
 from koubai.compile import simplify
-from koubai.compile.llvm import Module
-from koubai.compile.llvm.builder import vector
+from koubai.compile.llvm import Module, vector
 from koubai.compile.llvm.machine import Machine, aarch64, x86_64
 from koubai.compile.math import functions
 from koubai.compile.nest import Call

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from koubai.compile.llvm import Machine, Module, host
-from koubai.compile.llvm.builder import vector
+from koubai.compile.llvm import Machine, Module, host, vector
 from koubai.compile.llvm.engine import Code
 from koubai.compile.math import functions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from koubai.compile.llvm.builder import Function, Value, lanes_of
+from koubai.compile.llvm import Function, Value, lanes_of
 from koubai.ops.random import KEY_STEPS, MULTIPLIERS, ROUNDS
 
 __all__ = ["philox"]

@@ -5,8 +5,7 @@ Random words from Philox4x32-10, and the order that sorts them: by a stable radi
 
 from __future__ import annotations
 
-from koubai.compile.llvm import Function, Module, Value
-from koubai.compile.llvm.builder import vector
+from koubai.compile.llvm import Function, Module, Value, vector
 from koubai.compile.native.runs import interleaved
 from koubai.compile.philox import philox
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
+from koubai.compile.llvm import Function, Value, lanes_of, vector
 from koubai.compile.math import coefficients
 from koubai.compile.math.exponential import EXP_RANGE, exp_of_rest, reduce, scaled
 from koubai.compile.math.kit import Kit

@@ -6,7 +6,7 @@ n ln 2 is subtracted in two parts, the first of which has so few digits that its
 
 from __future__ import annotations
 
-from koubai.compile.llvm.builder import Function, Value
+from koubai.compile.llvm import Function, Value
 from koubai.compile.math import coefficients
 from koubai.compile.math.kit import Kit
 from koubai.compile.math.record import VectorFunction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of, vector
+from koubai.compile.llvm import Function, Value, element_of, lanes_of, vector
 
 __all__ = ["Kit"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of
+from koubai.compile.llvm import Function, Value, element_of, lanes_of
 
 __all__ = ["VectorFunction"]
 

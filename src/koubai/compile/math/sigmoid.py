@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from koubai.compile.llvm.builder import Function, Value
+from koubai.compile.llvm import Function, Value
 from koubai.compile.math import coefficients
 from koubai.compile.math.exponential import EXP_RANGE, LOG2_E, exp, exp_of_rest, reduce
 from koubai.compile.math.kit import Kit

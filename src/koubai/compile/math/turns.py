@@ -7,7 +7,7 @@ reduction for trigonometric functions", SIGNUM Newsletter 18, 1983).
 
 from __future__ import annotations
 
-from koubai.compile.llvm.builder import Module, Value, lanes_of
+from koubai.compile.llvm import Module, Value, lanes_of
 from koubai.compile.math.kit import Kit
 
 __all__ = ["reduce_turns"]

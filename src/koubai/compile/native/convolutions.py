@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from koubai.compile.llvm.builder import Module
-from koubai.compile.llvm.machine import Machine
+from koubai.compile.llvm import Machine, Module
 from koubai.compile.native.nests import ALONE, Written
 from koubai.compile.native.scalars import element
 from koubai.compile.nest import Convolution

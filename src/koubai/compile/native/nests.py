@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from koubai.compile.index import Affine, Counter, Division, Index, Read, affine, counters_of, plus, times
-from koubai.compile.llvm.builder import Block, Module, Value, lanes_of, vector
-from koubai.compile.llvm.machine import Machine
+from koubai.compile.llvm import Block, Machine, Module, Value, lanes_of, vector
 from koubai.compile.native.runs import NEAR, Carried, interleaved, load_strided, side_by_side, store_strided
 from koubai.compile.native.scalars import Emitter, Number, element, memory
 from koubai.compile.native.transposed import turned, write_turned

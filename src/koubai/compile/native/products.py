@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from koubai.compile.index import Counter, Index, affine
-from koubai.compile.llvm.builder import Module, Value
-from koubai.compile.llvm.machine import Machine
+from koubai.compile.llvm import Machine, Module, Value
 from koubai.compile.native.nests import ALONE, Written
 from koubai.compile.native.scalars import element
 from koubai.compile.nest import Product

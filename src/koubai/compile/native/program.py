@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from koubai.compile.llvm.builder import Function, Module, Value
-from koubai.compile.llvm.machine import Machine
+from koubai.compile.llvm import Function, Machine, Module, Value
 from koubai.compile.native.convolutions import write_convolutions
 from koubai.compile.native.nests import Written, write_check, write_nest
 from koubai.compile.native.products import SCRATCH, write_products

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from koubai.compile.index import Counter, plus
-from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of, vector
+from koubai.compile.llvm import Function, Value, element_of, lanes_of, vector
 from koubai.compile.native.scalars import Emitter, Number, element
 from koubai.compile.nest import Last, Nest, Store, stride
 

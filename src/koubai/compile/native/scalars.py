@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.compile.llvm.builder import Function, Value, element_of, lanes_of, vector
+from koubai.compile.llvm import Function, Value, element_of, lanes_of, vector
 from koubai.compile.math import functions
 from koubai.compile.philox import philox
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from koubai.compile.index import Counter, affine
-from koubai.compile.llvm.builder import Function, Value, vector
+from koubai.compile.llvm import Function, Value, vector
 from koubai.compile.native.scalars import memory
 from koubai.compile.nest import Load, Nest, stride
 from koubai.compile.product.cuts import Part, parts_of

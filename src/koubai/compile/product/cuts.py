@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from koubai.compile.llvm.builder import Function, Value, vector
+from koubai.compile.llvm import Function, Value, vector
 
 __all__ = ["Panel", "Part", "Span", "padded", "panels", "panels_of", "parts_of"]
 

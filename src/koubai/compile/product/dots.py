@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
+from koubai.compile.llvm import Function, Value, lanes_of, vector
 from koubai.compile.product.cuts import Part, panels, panels_of, parts_of
 from koubai.compile.product.plan import spare_registers
 from koubai.compile.product.problem import Phase, Problem, Product

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from koubai.compile.llvm.builder import Value, vector
+from koubai.compile.llvm import Value, vector
 from koubai.compile.product.cuts import Panel, Span, padded, panels, panels_of, parts_of
 from koubai.compile.product.pack import Copy
 from koubai.compile.product.plan import Plan, plan_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
+from koubai.compile.llvm import Function, Value, lanes_of, vector
 from koubai.compile.product.cuts import Part, padded, parts_of
 from koubai.compile.product.problem import Problem
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from koubai.compile.llvm.builder import BITS, Function, Module, Value, vector
-from koubai.compile.llvm.machine import Machine
+from koubai.compile.llvm import BITS, Function, Machine, Module, Value, vector
 from koubai.compile.product.cuts import Part
 
 __all__ = ["Epilogue", "Matrix", "Phase", "Problem", "Product", "Strides", "lane_axis", "problem_of"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from koubai.compile.llvm.builder import Function, Value
+from koubai.compile.llvm import Function, Value
 from koubai.compile.product.cuts import Part
 from koubai.compile.product.problem import Problem
 

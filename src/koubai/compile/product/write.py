@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.compile.llvm.builder import Module
-from koubai.compile.llvm.machine import Machine
+from koubai.compile.llvm import Machine, Module
 from koubai.compile.product.dots import dots_suit, write_dots
 from koubai.compile.product.loops import write_loops
 from koubai.compile.product.problem import Epilogue, Product, Strides, problem_of

@@ -9,7 +9,7 @@ from functools import cached_property
 from math import prod
 from typing import NamedTuple
 
-from koubai.compile.llvm.builder import BITS, Function, Value
+from koubai.compile.llvm import BITS, Function, Value
 from koubai.compile.product.cuts import Part
 from koubai.compile.window.problem import Axis, Problem, Strides, axes_back, axes_on, digits
 from koubai.compile.window.read import read, write

@@ -9,8 +9,7 @@ from math import gcd
 
 import numpy as np
 
-from koubai.compile.llvm.builder import BITS, Function, Module, Value
-from koubai.compile.llvm.machine import Machine
+from koubai.compile.llvm import BITS, Function, Machine, Module, Value
 from koubai.compile.product.cuts import Part, parts_of
 from koubai.ops.windows import Windows
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from math import prod
 from typing import NamedTuple
 
-from koubai.compile.llvm.builder import Function, Value, lanes_of, vector
+from koubai.compile.llvm import Function, Value, lanes_of, vector
 from koubai.compile.product.cuts import Part
 from koubai.compile.window.problem import Axis, Problem, axes_on, digits
 from koubai.compile.window.read import read
