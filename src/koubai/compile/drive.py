@@ -267,7 +267,7 @@ def _one_run(f: Function, words: Value, stretch: Value, turn: Value) -> None:
     with f.when(together):
         launch, shared = _field(f, words, LAUNCH, "ptr"), _field(f, words, SHARED, "ptr")
         f.store(f.call_pointer(launch, "i32", program, table, arena, callback, shared, several), status)
-    with f.when(_not(f, together)):
+    with f.when(f.opposite(together)):
         alone = f.integer(0), f.integer(1), f.integer(0), Value("null", "ptr")
         f.store(f.call_pointer(program, "i32", table, arena, callback, *alone), status)
     with f.when(f.compare("ne", f.load(status, "i32"), f.integer(0, "i32"))):
@@ -275,10 +275,10 @@ def _one_run(f: Function, words: Value, stretch: Value, turn: Value) -> None:
     wide = f.compare("ne", _field(f, stretch, WIDE), f.integer(0))
     with f.when(wide):
         _put(f, words, LAST_LOSS, f.load(loss, "double"))
-    with f.when(_not(f, wide)):
+    with f.when(f.opposite(wide)):
         _put(f, words, LAST_LOSS, f.convert("fpext", f.load(loss, "float"), "double"))
     value = _field(f, words, LAST_LOSS, "double")
-    with f.when(_not(f, f.compare("olt", f.intrinsic("fabs", value), f.constant(np.inf, "double")))):
+    with f.when(f.opposite(f.compare("olt", f.intrinsic("fabs", value), f.constant(np.inf, "double")))):
         _leave(f, NOT_FINITE)
     examples = _field(f, stretch, EXAMPLES)
     weighted = f.mul(value, f.convert("sitofp", examples, "double"))
@@ -297,7 +297,3 @@ def _end_of_epoch(f: Function, words: Value) -> None:
         _put(f, words, BEST, total)
         _put(f, words, BEST_EPOCH, epochs)
         f.copy(_field(f, words, STATE, "ptr"), _field(f, words, KEPT, "ptr"), _field(f, words, BYTES))
-
-
-def _not(f: Function, bit: Value) -> Value:
-    return f.binary("xor", bit, Value("true", "i1"))

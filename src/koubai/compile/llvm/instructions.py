@@ -93,6 +93,10 @@ class Instructions:
                 return x
         return self._op(f"{instruction} {x.type} {x.text}, {z.text}", x.type)
 
+    def opposite(self, x: Value) -> Value:
+        """Not, of truth values (i1)."""
+        return self.binary("xor", x, self.constant(1, x.type))
+
     def add(self, x: Value, z: Value) -> Value:
         return self.binary("fadd" if element_of(x.type) in FLOATS else "add", x, z)
 

@@ -104,21 +104,16 @@ def power(f: Function, x: Value, y: Value) -> Value:
     exponent, rest = _exponent_of_power(k, size, bounded, short=short)
     result = _exp2_of_sum(k, exponent, rest, "EXP2_SHORT" if short else "EXP2")
     whole = _whole(k, steps)
-    odd = f.binary("and", whole, f.binary("xor", _whole(k, f.mul(steps, k.c(0.5))), _true(k)))
+    odd = f.binary("and", whole, f.opposite(_whole(k, f.mul(steps, k.c(0.5)))))
     negative = f.compare("slt", k.bits(x), k.i(0))
     result = f.select(f.binary("and", negative, odd), f.neg(result), result)
     finite = f.binary("and", f.compare("olt", x, k.c(0.0)), f.compare("ogt", x, k.c(-INFINITY)))
-    fraction = f.binary("and", finite, f.binary("xor", whole, _true(k)))
+    fraction = f.binary("and", finite, f.opposite(whole))
     result = f.select(fraction, k.c(float("nan")), result)
     result = f.select(f.compare("uno", x, y), k.c(float("nan")), result)
     one = f.binary("or", f.compare("oeq", y, k.c(0.0)), f.compare("oeq", x, k.c(1.0)))
     result = f.select(one, k.c(1.0), result)
     return f.convert("fptrunc", result, type) if short else result
-
-
-def _true(k: Kit) -> Value:
-    lanes = lanes_of(k.type)
-    return k.f.constant(1, vector("i1", lanes))
 
 
 def cbrt(f: Function, x: Value) -> Value:

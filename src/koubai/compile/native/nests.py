@@ -115,7 +115,7 @@ class _Writer:
 
         def body() -> None:
             fits = self.value(check.fits).value
-            bad = self.f.binary("xor", fits, self.f.constant(1, fits.type))
+            bad = self.f.opposite(fits)
             if self.mask is not None:
                 bad = self.f.binary("and", bad, self.mask)
             if lanes_of(bad.type) > 1:
@@ -123,7 +123,7 @@ class _Writer:
             self.f.store(self.f.binary("or", self.f.load(wrong, "i1"), bad), wrong)
 
         self._loops(check.counters, body, inner, lanes)
-        self.f.ret(self.f.binary("xor", self.f.load(wrong, "i1"), Value("true", "i1")))
+        self.f.ret(self.f.opposite(self.f.load(wrong, "i1")))
         return Written(self.name, self.slots, 0, 1)
 
     # Loops

@@ -139,7 +139,7 @@ class _Main:
             self._lead()
             (check,) = functions
             fits = self.f.call(check.name, "i1", *(self.pointers[s] for s in check.slots))
-            with self.f.when(self.f.binary("xor", fits, Value("true", "i1"))):
+            with self.f.when(self.f.opposite(fits)):
                 self._call(nest.number)
         else:
             for function in functions:
@@ -180,7 +180,7 @@ class _Main:
         alone = f.compare("eq", self.threads, f.integer(1))
         with f.when(alone):
             f.call(function.name, "void", *arguments, first, last)
-        with f.when(f.binary("xor", alone, Value("true", "i1"))):
+        with f.when(f.opposite(alone)):
             counter = f.offset(self.shelf, next(self._counters) * COUNTER_WORDS, "i64")
             units = f.integer(function.last - function.first)
             with shared_parts(f, counter, self.thread, self.threads, self.run, self.shared) as part:

@@ -36,7 +36,7 @@ def shared_parts(
     """
     module = f.module
     entered = f.call(_enter(module), "i1", counter, thread, run, shared)
-    with f.when(f.binary("xor", entered, Value("true", "i1"))):
+    with f.when(f.opposite(entered)):
         f.ret(f.integer(0, "i32"))
         f.start(f.new_block("never"))
     head, body, after = f.new_block("claim"), f.new_block("part"), f.new_block("claimed")
@@ -90,7 +90,7 @@ def _claim(module: Module) -> str:
         claimed = f.binary("and", now, f.integer((1 << MARK) - 1))
         mine = f.compare("eq", f.binary("lshr", now, f.integer(MARK)), run)
         left = f.binary("and", mine, f.compare("slt", claimed, parts))
-        with f.when(f.binary("xor", left, Value("true", "i1"))):
+        with f.when(f.opposite(left)):
             _return(f, f.integer(-1))
         taken = f.compare_exchange(counter, now, f.add(now, f.integer(1)))
         got = f.new_block("got")

@@ -166,7 +166,7 @@ class Gather:
                 full = f.compare("slt", tile, f.integer(whole))
                 with f.when(full):
                     self._sums(rows, spot, walk)
-                with f.when(f.binary("xor", full, Value("true", "i1"))):
+                with f.when(f.opposite(full)):
                     self._sums(rest, spot, walk)
             else:
                 self._sums(rows if whole else rest, spot, walk)
