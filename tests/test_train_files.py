@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import save as to_bytes
 
 import koubai as kb
+from koubai.data.atomic import write_atomically
 from koubai.train import Standardize, Unstandardize, read_info
 from koubai.train.architecture import build, describe
-from koubai.train.atomic import write_atomically
 from koubai.train.curves import curves
 
 nn = kb.nn
@@ -218,7 +218,7 @@ def test_an_interrupted_save_leaves_what_was_there(tmp_path, monkeypatch, error,
 
 KILLED = """
 import sys
-from koubai.train.atomic import write_atomically
+from koubai.data.atomic import write_atomically
 contents = [bytes([65 + k]) * 3_000_000 for k in range(2)]
 print("begun", flush=True)
 while True:

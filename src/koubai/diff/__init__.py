@@ -7,6 +7,18 @@ Each rule stands in the op's record; here is only the order in which they are ap
 from koubai.diff.batch import batched
 from koubai.diff.bodies import pull, push, stack_up, zeros
 from koubai.diff.forward import forward_mode
-from koubai.diff.reverse import conform, gradients, reverse_mode
+from koubai.diff.reverse import Message, conform, gradients, messages, reverse_mode
 
-__all__ = ["batched", "conform", "forward_mode", "gradients", "pull", "push", "reverse_mode", "stack_up", "zeros"]
+__all__ = [
+    "Message",
+    "batched",
+    "conform",
+    "forward_mode",
+    "gradients",
+    "messages",
+    "pull",
+    "push",
+    "reverse_mode",
+    "stack_up",
+    "zeros",
+]

@@ -7,8 +7,8 @@ comes (Linnainmaa 1970; Baydin et al. 2018, section 3.2).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from koubai.ops.elementwise import real
 from koubai.ops.shape import astype, broadcast_to, summed_to
 from koubai.ops.structure import output
 
-__all__ = ["active", "conform", "gradients", "reverse_mode"]
+__all__ = ["Message", "active", "conform", "gradients", "messages", "reverse_mode"]
 
 
 def gradients(outputs: Sequence[Node], cotangents: Sequence[Any]) -> dict[Node, Any]:
@@ -95,11 +95,47 @@ def reverse_mode(
         With True the rules see nodes, and their results are nodes of the same graph, which can be
         differentiated again. With False they see values.
     """
+    found: dict[Node, Any] = {}
+    for _ in messages(outputs, cotangents, wrt, found, record=record):
+        pass
+    return [found.get(node) for node in wrt]
+
+
+class Message(NamedTuple):
+    """What a node sends to one of its inputs in the backward pass.
+
+    Attributes
+    ----------
+    user, position : node and int
+        The sender, and which of its inputs receives the message.
+    upstream : array
+        The gradient of the sender. A tuple where it has several outputs.
+    sent : array
+        The message: in the shape and dtype of the input, or of the one output that it belongs to.
+    """
+
+    user: Node
+    position: int
+    upstream: Any
+    sent: Any
+
+
+def messages(
+    outputs: Sequence[Node], cotangents: Sequence[Any], wrt: Sequence[Node], found: dict[Node, Any], *, record: bool
+) -> Iterator[Message]:
+    """The backward pass, message by message; when it is over `found` holds the gradients of the nodes `wrt`.
+
+    Parameters
+    ----------
+    found : dict
+        Empty. It holds the gradients of the nodes whose turn is still to come: the sum of the messages so far.
+    record : bool
+        As in `reverse_mode`.
+    """
     order = active(outputs, wrt)
     inside = set(order)
     targets = set(wrt)
     look: Callable[[Any], Any] = (lambda x: x) if record else value_of
-    found: dict[Node, Any] = {}
     for node, g in zip(outputs, cotangents):
         if node in inside:
             _add(found, node, g)
@@ -129,8 +165,9 @@ def reverse_mode(
                 if op is output:
                     _add_to_slot(found, x, params["index"], message)
                 else:
-                    _add(found, x, received(message, inputs[i], node, i))
-    return [found.get(node) for node in wrt]
+                    message = received(message, inputs[i], node, i)
+                    _add(found, x, message)
+                yield Message(node, i, g, message)
 
 
 def received(message: Any, x: Any, node: Node, i: int) -> Any:

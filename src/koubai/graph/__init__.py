@@ -6,6 +6,7 @@ Everything else in koubai is a reading of what is defined here. May import `erro
 from koubai.graph import memory as _memory  # noqa: F401 - sets the allocator up
 from koubai.graph.apply import apply, recording, tracing, value_of
 from koubai.graph.body import Body, is_cut, trace
+from koubai.graph.calls import Call, calling
 from koubai.graph.node import Node, constant, placeholder
 from koubai.graph.op import (
     Op,
@@ -26,6 +27,7 @@ from koubai.graph.walk import topological, users_first
 
 __all__ = [
     "Body",
+    "Call",
     "Node",
     "Op",
     "Refusal",
@@ -33,6 +35,7 @@ __all__ = [
     "Type",
     "Words",
     "apply",
+    "calling",
     "constant",
     "is_cut",
     "joint_jvp",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from koubai.errors import DTypeError, IndexingError, KoubaiError, UnsupportedError, UsageError
+from koubai.graph.calls import calling
 from koubai.graph.node import Node, constant, next_number
 from koubai.graph.types import type_of
 
@@ -63,6 +64,7 @@ def new_node(
     frame = users_frame(3)
     node.code = frame.f_code
     node.offset = frame.f_lasti
+    node.call = calling.get()
     return node
 
 

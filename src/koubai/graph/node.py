@@ -11,6 +11,7 @@ from koubai.graph.types import Type, type_of
 if TYPE_CHECKING:
     from types import CodeType
 
+    from koubai.graph.calls import Call
     from koubai.graph.op import Op
 
 __all__ = ["Node", "constant", "placeholder", "rebuilt"]
@@ -44,11 +45,14 @@ class Node:
     code, offset
         Where the user's code made it: a code object and the offset of the instruction, resolved to a
         line only when somebody asks.
+    call : Call or None
+        The call of a layer that made it.
     """
 
     __slots__ = (
         "__weakref__",
         "_type",
+        "call",
         "code",
         "inputs",
         "name",
@@ -71,6 +75,7 @@ class Node:
     name: str | None
     code: CodeType | None
     offset: int
+    call: Call | None
     _type: Type | tuple[Type, ...]
 
     @property
@@ -98,7 +103,7 @@ class Node:
         return len(self.shape)
 
     def where(self) -> str | None:
-        """``file:line`` of the user's code that made this node, or None for a leaf."""
+        """``file:line`` of the user's code that made this node, or None where that is not known."""
         return None if self.code is None else _place(self.code, self.offset)
 
 
@@ -126,6 +131,7 @@ def constant(value: Any, kind: type[Node] = Node, *, requires_grad: bool = False
     node.name = None
     node.code = None
     node.offset = 0
+    node.call = None
     return node
 
 
@@ -142,5 +148,5 @@ def rebuilt(node: Any, inputs: tuple[Any, ...], params: dict[str, Any] | None = 
     if node.value is None:
         twin._type = node._type
     twin.op, twin.inputs, twin.params = node.op, inputs, node.params if params is None else params
-    twin.name, twin.code, twin.offset = node.name, node.code, node.offset
+    twin.name, twin.code, twin.offset, twin.call = node.name, node.code, node.offset, node.call
     return twin

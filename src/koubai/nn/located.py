@@ -15,6 +15,6 @@ class Located(Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self.forward(*args, **kwargs)
+            return super().__call__(*args, **kwargs)
         except (ShapeError, DTypeError, UsageError) as error:
             raise type(error)(f"{self.path or type(self).__name__}: {error}") from None

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from koubai.errors import DTypeError, TracingError, UnsupportedError, UsageError
-from koubai.graph import Node
+from koubai.graph import Call, Node, calling
 from koubai.nn.members import loaded, matching, refuse_container
 from koubai.nn.parameter import Buffer, Parameter
 from koubai.nn.text import one_line, summary
@@ -70,7 +70,11 @@ class Module:
         raise UnsupportedError(f"{type(self).__name__}: write its function as a method forward(self, x)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        token = calling.set(Call(self.path, type(self).__name__, calling.get()))
+        try:
+            return self.forward(*args, **kwargs)
+        finally:
+            calling.reset(token)
 
     # Registration
 

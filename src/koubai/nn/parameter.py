@@ -32,6 +32,7 @@ def set_leaf(node: Node, requires_grad: bool) -> None:
     node.number = next_number()
     node.code = None
     node.offset = 0
+    node.call = None
 
 
 class Owned(Tensor):

@@ -21,6 +21,7 @@ __all__ = [
     "conjugated",
     "dtype_by_example",
     "elementwise",
+    "is_elementwise",
     "ndim_of",
     "predicate",
     "shape_of",
@@ -152,6 +153,11 @@ def elementwise(
             samples=samples,
         )
     )
+
+
+def is_elementwise(op: Op) -> bool:
+    """Whether the result at an index depends on the inputs at that index only."""
+    return op.batch is _elementwise_batch
 
 
 def predicate(

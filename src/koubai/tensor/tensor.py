@@ -12,14 +12,14 @@ import numpy as np
 from koubai.diff import gradients
 from koubai.errors import DTypeError, ShapeError, TracingError, UnsupportedError, UsageError
 from koubai.graph import Node, apply, constant, recording, to_text
-from koubai.graph.apply import new_node
+from koubai.graph.apply import new_node, users_frame
 from koubai.graph.op import Op
 from koubai.ops import elementwise as e
 from koubai.ops.shape import stop_gradient
 from koubai.tensor.methods import ArrayMethods
 from koubai.tensor.numpy.arguments import joined
 from koubai.tensor.protocol import NumpyProtocols
-from koubai.tensor.seed import seed_of
+from koubai.tensor.seed import first_gradient
 
 __all__ = ["Tensor", "no_grad", "tensor"]
 
@@ -282,14 +282,8 @@ class Tensor(ArrayMethods, NumpyProtocols):
         >>> float(x.grad), float(y.grad)
         (4.0, 2.0)
         """
-        value = self._concrete("backward()")
-        if not self.requires_grad:
-            raise UsageError(
-                "backward: nothing that led to this tensor requires a gradient; make the inputs with "
-                "kb.tensor(data, requires_grad=True) and do not compute under kb.no_grad()"
-            )
         leaf: Any
-        for leaf, g in gradients([self], [self._seed(value, gradient)]).items():
+        for leaf, g in gradients([self], [first_gradient("backward", self, gradient)]).items():
             if leaf.dtype.kind not in "fc":
                 raise DTypeError(
                     f"backward: {leaf.name or 'a tensor'} requires a gradient, but numbers of dtype {leaf.dtype} "
@@ -299,18 +293,6 @@ class Tensor(ArrayMethods, NumpyProtocols):
             old = leaf.grad
             # A copy where nothing was added: what came back may be a view of a value, or read-only.
             leaf._grad = np.array(g) if old is None else old + g
-
-    def _seed(self, value: Any, gradient: Any) -> Any:
-        if gradient is None:
-            if self.size != 1:
-                raise ShapeError(
-                    f"backward: the tensor has shape {self.shape}, so it is not clear what to differentiate; "
-                    f"reduce it to one number (sum, mean) or pass gradient= of that shape"
-                )
-            if value.dtype.kind == "c":
-                raise UsageError("backward: the output is complex; take .real, .imag or abs, or pass gradient=")
-            return np.ones_like(value)[()]
-        return seed_of("backward: gradient", gradient.value if isinstance(gradient, Node) else gradient, self)
 
     # Mutation is refused: a recorded value may be needed by a gradient.
 
@@ -390,6 +372,8 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False, name: str 
         )
     node: Tensor = constant(value[()], Tensor, requires_grad=requires_grad)
     node.name = name
+    frame = users_frame(2)
+    node.code, node.offset = frame.f_code, frame.f_lasti
     return node
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from koubai.data.atomic import write_atomically
 from koubai.errors import DataError, KoubaiError, UnsupportedError, UsageError
 from koubai.nn import Module
 from koubai.train.architecture import build, describe
-from koubai.train.atomic import write_atomically
 
 __all__ = ["load", "read_info", "save"]
 

@@ -6,7 +6,7 @@ import csv
 from io import StringIO
 from typing import Any
 
-from koubai.train.atomic import write_atomically
+from koubai.data.atomic import write_atomically
 from koubai.train.gradient_check import GradCheck
 
 __all__ = ["History"]
