@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
-from inspect import Parameter, signature
 from itertools import chain, count
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 
 from koubai.errors import DTypeError, LabelError, ShapeError, UsageError
 from koubai.graph import Node, constant
-from koubai.nn import losses
+from koubai.nn.losses.lookup import loss_function, loss_names, unknown
 from koubai.tensor import Tensor, no_grad
 
 __all__ = [
@@ -91,39 +89,6 @@ def higher_is_better(name: str) -> bool:
     return name.removeprefix("val_") in ("accuracy", "r2")
 
 
-def loss_function(loss: Any) -> Callable[[Any, Any], Any]:
-    """The loss of this name, or the callable itself.
-
-    Raises
-    ------
-    UsageError
-        If no loss has the name; the message lists those there are.
-    """
-    if callable(loss):
-        return loss  # type: ignore[no-any-return]
-    names = _loss_names()
-    if not isinstance(loss, str) or loss not in names:
-        raise _unknown("loss", loss, names)
-    return getattr(losses, loss)  # type: ignore[no-any-return]
-
-
-def _loss_names() -> list[str]:
-    """The losses of outputs and targets; those of three arrays (triplets, variances) need a function around them."""
-    return [name for name in losses.__all__ if name.islower() and _of_two(getattr(losses, name))]
-
-
-def _of_two(loss: Any) -> bool:
-    if not callable(loss):
-        return False
-    return sum(p.default is Parameter.empty for p in signature(loss).parameters.values()) == 2
-
-
-def _unknown(what: str, name: Any, known: Iterable[str]) -> UsageError:
-    near = get_close_matches(str(name), known, n=1)
-    hint = f"did you mean {near[0]!r}? Give" if near else "give"
-    return UsageError(f"no {what} is named {name!r}; {hint} a function, or one of {', '.join(known)}")
-
-
 def named_metrics(metrics: Any) -> dict[str, Metric]:
     """Metrics by name, from a name, a callable, several of them, or a dict from names to callables."""
     if isinstance(metrics, Mapping):
@@ -138,10 +103,10 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
             found[_free_name(getattr(metric, "__name__", type(metric).__name__), found)] = metric
         elif metric in METRICS:
             found[metric] = METRICS[metric]
-        elif metric in _loss_names():
+        elif metric in loss_names():
             found[metric] = _loss_as_metric(loss_function(metric))
         else:
-            raise _unknown("metric", metric, [*METRICS, *_loss_names()])
+            raise unknown("metric", metric, [*METRICS, *loss_names()])
     return found
 
 
