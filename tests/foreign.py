@@ -33,7 +33,7 @@ DRIVER = """
 #include <stdlib.h>
 typedef long (*Call)(long, long, long, long, long, long, long);
 static char shared[1024] __attribute__((aligned(64)));
-int callback(int number, void *table) { return 1; }
+int callback(int number) { return 1; }
 SYMBOLS
 static FILE *in, *out;
 static void get(void *to, long bytes) { if (fread(to, 1, bytes, in) != bytes) exit(2); }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -202,3 +205,27 @@ def test_threads_changed_from_a_callback() -> None:
         np.testing.assert_allclose(done, [600.0] * 4)
     finally:
         kb.set_num_threads(before)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_ctrl_c_that_waits_for_a_callback() -> None:
+    """It comes while native code runs, so that Python hears of it on the way into the callback."""
+
+    class Twice(kb.Function):
+        def forward(self, x: Any) -> Any:
+            return 2 * x
+
+    f = kb.compile(lambda x: Twice()(knp.sum(x @ x @ x @ x @ x @ x)))
+    x = np.full((500, 500), 1 / 500)
+    f(x)
+
+    def again(k: int) -> None:
+        timer.start()
+        while True:
+            np.testing.assert_allclose(f((1 + k) * x), 1000 * (1 + k) ** 6)
+
+    for k in range(3):
+        timer = threading.Timer(0.004, os.kill, (os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            again(k)
+        timer.join()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from inspect import GEN_CLOSED, getgeneratorstate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +27,7 @@ __all__ = ["Frame", "Program"]
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
-Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
+Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)
 
 
 class Program:
@@ -190,11 +191,15 @@ class Frame:
             yield None
             return
         run = _Run(self)
-        entry = Callback(run.enter)  # not kept by the run: the two would keep each other alive
+        answers = run.answers()
+        next(answers)
+        entry = Callback(answers.send)  # not kept by the run: the two would keep each other alive
         # And not ctypes.cast, which makes its argument refer to itself.
         yield ctypes.c_void_p.from_buffer(entry)
         if run.error is not None:
             raise run.error
+        if getgeneratorstate(answers) == GEN_CLOSED:
+            raise RecursionError("native code could not call Python, which is at the limit of its recursion")
 
 
 class _Run:
@@ -205,20 +210,22 @@ class _Run:
         self.tuples: dict[Any, Any] = {}
         self.error: BaseException | None = None
 
-    def enter(self, number: int, table: int) -> int:
-        """Compute step `number`; what native code calls. 1 if that failed."""
+    def answers(self) -> Generator[int, int, None]:
+        """For each number of a step that native code sends: 0 when it has been computed; 1 if that failed, at last.
+
+        What is raised must not cross native code; it is raised again after the call. A function could not catch
+        all of it: Ctrl-C that was waiting for native code to call is answered before a function's first line.
+        """
         try:
-            node, buffers = self.program.source.plan.table.asked[number]
-            self._compute(node, buffers)
-            if native(node) is not None:
-                raise IndexingError(
-                    f"{node.op.name}: native code found an index or a value out of range that NumPy, which computes it "
-                    f"once more, does not find; it lies on the edge, by rounding"
-                )
-        except BaseException as error:  # must not cross native code; raised again after the call
+            number = yield 0
+            while True:
+                self._compute(*self.program.source.plan.table.asked[number])
+                number = yield 0
+        except GeneratorExit:
+            raise
+        except BaseException as error:
             self.error = error
-            return 1
-        return 0
+            yield 1
 
     def _compute(self, node: Any, buffers: dict[Any, Buffer]) -> None:
         inputs = [self._value(x, buffers) if isinstance(x, Node) else x for x in node.inputs]
@@ -227,6 +234,11 @@ class _Run:
             self._array(buffers[node])[...] = result
         elif isinstance(node.type, tuple):
             self.tuples[node] = result
+        if native(node) is not None:
+            raise IndexingError(
+                f"{node.op.name}: native code found an index or a value out of range that NumPy, which computes it "
+                f"once more, does not find; it lies on the edge, by rounding"
+            )
 
     def _value(self, x: Node, buffers: dict[Any, Buffer]) -> Any:
         if x in self.tuples:

@@ -204,7 +204,7 @@ class _Main:
 
     def _call(self, number: int) -> None:
         """Hand a step to Python; leave at once if it failed."""
-        failed = self.f.call_pointer(self.callback, "i32", self.f.integer(number, "i32"), self.table)
+        failed = self.f.call_pointer(self.callback, "i32", self.f.integer(number, "i32"))
         with self.f.when(self.f.compare("ne", failed, self.f.integer(0, "i32"))):
             self.f.ret(self.f.integer(1, "i32"))
             self.f.start(self.f.new_block("never"))
