@@ -286,6 +286,7 @@ def test_ctrl_c_in_the_middle_of_a_step_keeps_the_last_complete_one():
     np.testing.assert_array_equal(weights(model), weights(expected))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the timer's destructor
 def test_a_real_signal():
     timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
     model = classifier()

@@ -5,9 +5,6 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-import random
-import signal
-import sys
 import threading
 import warnings
 
@@ -355,57 +352,3 @@ def test_a_penalty_on_the_models_own_weights():
         )
         found.append(history.history["loss"])
     np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
-
-
-# Ctrl-C
-
-no_signals = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
-
-
-class Twins(nn.Module):
-    """Two networks that do the same, and a counter of the steps: equal after every complete step."""
-
-    def __init__(self):
-        self.one, self.other = (nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1)) for _ in range(2))
-        self.steps = nn.Buffer(np.zeros((), np.int64))
-
-    def forward(self, x):
-        if self.training:
-            self.steps = self.steps + 1
-        return self.one(x) + self.other(x)
-
-
-def twins():
-    model = Twins().init(0).astype(float)
-    model.other.load_state_dict(model.one.state_dict())
-    return model
-
-
-@no_signals
-@pytest.mark.parametrize("listened", [False, True])
-@pytest.mark.parametrize("compiled", ["always", False])
-def test_ctrl_c_at_any_moment_leaves_a_complete_step(listened, compiled):
-    data = {"loss": "mse", "batch_size": 5, "compile": compiled, "optimizer": optim.SGD(lr=1e-3), "shuffle": False}
-    seconds = random.Random(0)
-    for _ in range(12):
-        model = twins()
-        timer = threading.Timer(seconds.uniform(0.0, 0.06), os.kill, (os.getpid(), signal.SIGINT))
-
-        def begin(run, timer=timer):
-            timer.start()
-
-        start = type("Start", (Callback,), {"on_train_begin": staticmethod(begin)})()
-        history = fit(model, (X, Y), epochs=10**6, callbacks=[start, *([lambda run: None] if listened else [])], **data)
-        timer.join()
-        assert history.interrupted
-        assert bits(model.one) == bits(model.other)
-        assert model.training
-        steps = int(model.steps.item())
-        assert steps <= 10**6
-        if history.kept_epoch is not None:
-            assert steps == 10 * history.kept_epoch
-            if history.kept_epoch <= 30:
-                again = twins()
-                fit(again, (X, Y), epochs=history.kept_epoch, **data)
-                assert bits(again) == bits(model)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

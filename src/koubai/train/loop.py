@@ -15,6 +15,7 @@ from koubai.errors import TrainingError, UsageError
 from koubai.nn import Module
 from koubai.train.callbacks import Callback, EarlyStopping
 from koubai.train.history import History
+from koubai.train.interrupts import Interrupts
 from koubai.train.metrics import Metric, higher_is_better, one_number, value_on
 from koubai.train.native import Failed, NativeSteps
 from koubai.train.predict import Predictor
@@ -100,30 +101,44 @@ class Training:
         began = perf_counter()
         self._step.model.train()
         self._work = Pass(None, [], None, (self._step.state(), 0.0, 0, 0))
+        try:
+            with Interrupts() as self._interrupts:
+                self._to_the_end()
+        finally:
+            self.history.seconds = perf_counter() - began
+            self._tell("on_train_end")
+        return self.history
+
+    def _to_the_end(self) -> None:
+        """Train, and give the model what it is to have, however it ends."""
         final: Any = None
         try:
-            self._steps = self._runner()
-            self._work.done = (self._steps.begin(), 0.0, 0, 0)
-            self._tell("on_train_begin")
-            while self.epoch < self.epochs and not self._stopping:
-                if self._nobody_asks():
-                    self._many_epochs()
-                else:
-                    self.epoch += 1
-                    self._one_epoch()
-            self.history.stopped_early = self.epoch < self.epochs
+            self._interrupts.listen()
+            self._epochs()
             final = self._last()
         except KeyboardInterrupt:
-            self.history.interrupted = True
+            self._interrupts.quiet = self.history.interrupted = True
             final = self._so_far()
         except TrainingError as error:
             final = self._so_far(finite=False)
             raise TrainingError(f"epoch {self.epoch}, {error}; {REMEDY}") from None
         finally:
+            self._interrupts.quiet = True  # a model with some of its parameters from another step is of no use
             self._step.bind((final or self._work.done[0]).kept())
-            self.history.seconds = perf_counter() - began
-            self._tell("on_train_end")
-        return self.history
+            self.history.interrupted |= self._interrupts.asked
+
+    def _epochs(self) -> None:
+        self._steps = self._runner()
+        self._work.done = (self._steps.begin(), 0.0, 0, 0)
+        self._tell("on_train_begin")
+        while self.epoch < self.epochs and not self._stopping:
+            if self._nobody_asks():
+                self._many_epochs()
+            else:
+                self.epoch += 1
+                self._one_epoch()
+            self._interrupts.check()
+        self.history.stopped_early = self.epoch < self.epochs
 
     def _tell(self, event: str) -> None:
         for callback in self._callbacks:
@@ -139,7 +154,7 @@ class Training:
                 warn(
                     f"fit: the steps are interpreted (compile=False asks for that), since they could not be compiled: "
                     f"{error}",
-                    stacklevel=4,
+                    stacklevel=6,
                 )
         return InterpretedSteps(self._step)
 
@@ -214,6 +229,7 @@ class Training:
             first, last = self.steps_done, min(self.steps_done + self._steps_a_call, self.steps)
             before = self._work.done[2]
             self._steps.run(self._work, last)
+            self._interrupts.check()
             self.steps_done = last
             self.examples_seen += self._work.done[2] - before
             if told:

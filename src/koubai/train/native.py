@@ -237,7 +237,7 @@ class NativeSteps:
         work.done = (state, course.total, course.seen, done)
         if status == NOT_FINITE:
             self.block.bytes[:] = before
-            Course(self._stretches(work, first, done)).run()
+            self._run(Course(self._stretches(work, first, done)), before)
             raise TrainingError(f"step {done + 1}: the loss became {course.loss}")
 
     def run_epochs(self, updates: list[Any], order: Any, keys: Any, count: int, best: float) -> Epochs:
@@ -269,11 +269,11 @@ class NativeSteps:
         if self._run(whole, before) == NOT_FINITE:
             self.block.bytes[:] = before
             if epochs.done:
-                course(epochs.done)[0].run()
+                self._run(course(epochs.done)[0], before)
             done = whole.steps - epochs.done * len(updates)
             if keys is not None:
                 order[:] = permutation(tuple(keys[epochs.done].tolist()), len(order))
-            Course(self._stretches(work, 0, done)).run()
+            self._run(Course(self._stretches(work, 0, done)), before)
             raise Failed(epochs, f"step {done + 1}: the loss became {whole.loss}")
         return epochs
 
