@@ -14,7 +14,7 @@ import pytest
 
 import koubai as kb
 import koubai.numpy as knp
-from koubai.compile import Program, simplify
+from koubai.compile import Program, plan, simplify
 from koubai.graph import placeholder, type_of
 from koubai.tensor import Tensor
 
@@ -229,3 +229,9 @@ def test_ctrl_c_that_waits_for_a_callback() -> None:
         with pytest.raises(KeyboardInterrupt):
             again(k)
         timer.join()
+
+
+def test_a_product_copies_an_operand_that_has_no_strides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "_operands", lambda node: [])  # otherwise such an operand stands in memory
+    both(lambda a, i, b: a[i] @ b, np.arange(45.0).reshape(9, 5), np.array([3, 1, 8, 0]), np.arange(30.0).reshape(5, 6))
+    both(lambda a, b: knp.roll(a, 2, axis=1) @ b, np.arange(15.0).reshape(3, 5), np.arange(30.0).reshape(5, 6))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from koubai.compile.index import Counter, Index, affine, plus, times
 from koubai.compile.layout import SHORT, examples_last
-from koubai.compile.nest import Buffer, Convolution, Literal, Load, Nest, Region, Store, place, stride
+from koubai.compile.nest import Buffer, Convolution, Literal, Load, Nest, Region, Store, fixed_stride, place, regular
 from koubai.compile.plan import Plan
 from koubai.graph import Type
 from koubai.ops import lowering
@@ -48,14 +48,15 @@ def convolution_nests(
     for name, operand in zip({"x": "yw", "w": "xy", "y": "xw"}[how.result], inputs):
         counters = [Counter(n) for n in operand.shape]
         load = operand.element([affine(c) for c in counters])
-        steps = [stride(load.at, c) for c in counters] if isinstance(load, Load) else [None]
+        lies = isinstance(load, Load) and regular(load.at)
+        steps = tuple(fixed_stride(load.at, c) for c in counters) if lies else ()
         room = None
         if name != "w" and operand.shape[0] < SHORT:
             room = _room(windows, name, how.result)
             windows = _with_room(windows, name, how.result, room) if room else windows
         along = 0 if operand.shape[0] >= SHORT else -1
-        if None not in steps and room is None and (name == "w" or steps[along] == 1 or operand.shape[along] == 1):
-            regions[name] = Region(load.buffer, affine(load.at).constant, tuple(k or 0 for k in steps), operand.shape)
+        if lies and room is None and (name == "w" or steps[along] == 1 or operand.shape[along] == 1):
+            regions[name] = Region(load.buffer, affine(load.at).constant, steps, operand.shape)
             continue
         order = examples_last(len(operand.shape)) if name != "w" and along == 0 else None
         copy = _copy(plan, made, operand, out.type.dtype, order, room)

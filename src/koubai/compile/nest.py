@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-from koubai.compile.index import Affine, Counter, Index, counters_of, plus, times
+from koubai.compile.index import Affine, Counter, Index, affine, counters_of, plus, times
 from koubai.graph import Type
 from koubai.ops.lowering import Fold
 from koubai.ops.windows import Windows
@@ -33,9 +33,11 @@ __all__ = [
     "Store",
     "buffers_read",
     "c_strides",
+    "fixed_stride",
     "flattened",
     "loads_of",
     "place",
+    "regular",
     "stride",
     "strides_in",
     "touched",
@@ -365,4 +367,16 @@ def stride(at: Index, counter: Counter) -> int | None:
             found = c
         elif not isinstance(atom, Counter) and counter in set(counters_of(Affine(((atom, 1),)))):
             return None
+    return found
+
+
+def regular(at: Index) -> bool:
+    """Whether an index has a stride along every counter."""
+    return all(isinstance(atom, Counter) for atom, _ in affine(at).terms)
+
+
+def fixed_stride(at: Index, counter: Counter) -> int:
+    """The stride of an index that is known to have one."""
+    found = stride(at, counter)
+    assert found is not None, f"{at} has no stride along {counter}"
     return found

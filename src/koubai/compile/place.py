@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from koubai.compile.build import build, copy_nest
+from koubai.compile.boxes import copy_nest
+from koubai.compile.build import build
 from koubai.compile.nest import (
     Buffer,
     Call,

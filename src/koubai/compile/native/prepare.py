@@ -9,7 +9,7 @@ import numpy as np
 
 from koubai.compile.index import Counter, Index, affine, plus, times
 from koubai.compile.llvm import Machine
-from koubai.compile.nest import Apply, Load, Nest, Store, loads_of, stride
+from koubai.compile.nest import Apply, Load, Nest, Store, fixed_stride, loads_of, stride
 
 __all__ = ["collapse", "lanes_for", "size", "vector_counter", "weight", "widest"]
 
@@ -97,7 +97,7 @@ def _merged(x: Any, outer: Counter, inner: Counter, merged: Counter, done: dict[
     if id(x) in done:
         return done[id(x)]
     if isinstance(x, (Load, Store)):
-        step = stride(x.at, inner) or 0
+        step = fixed_stride(x.at, inner)
         rest = plus(plus(x.at, times(affine(inner), -step)), times(affine(outer), -step * inner.extent))
         at = plus(rest, times(affine(merged), step))
         made: Any

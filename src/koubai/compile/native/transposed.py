@@ -7,7 +7,7 @@ from math import prod
 from koubai.compile.index import Counter, affine
 from koubai.compile.llvm import Function, Value, vector
 from koubai.compile.native.scalars import memory
-from koubai.compile.nest import Load, Nest, stride
+from koubai.compile.nest import Load, Nest, fixed_stride, stride
 from koubai.compile.product.cuts import Part, parts_of
 from koubai.compile.product.pack import dealt, joined
 from koubai.compile.window.problem import digits
@@ -44,15 +44,15 @@ def write_turned(
     others = [c for c in nest.counters if c not in axes]
     extents = [*(c.extent for c in others), -(-along.extent // CHUNK)]
     steps = 16 // store.buffer.type.dtype.itemsize
-    apart, beside = stride(load.at, across) or 0, stride(store.at, along) or 0
+    apart, beside = fixed_stride(load.at, across), fixed_stride(store.at, along)
     with f.loop(f.arguments[-2], f.arguments[-1]) as unit:
         *places, chunk = digits(f, unit, extents)
         start = f.mul(chunk, f.integer(CHUNK))
         here = f.offset(source, f.add(start, f.integer(affine(load.at).constant)), kind)
         there = f.offset(target, f.add(f.mul(start, f.integer(beside)), f.integer(affine(store.at).constant)), kind)
         for c, place in zip(others, places):
-            here = f.offset(here, f.mul(place, f.integer(stride(load.at, c) or 0)), kind)
-            there = f.offset(there, f.mul(place, f.integer(stride(store.at, c) or 0)), kind)
+            here = f.offset(here, f.mul(place, f.integer(fixed_stride(load.at, c))), kind)
+            there = f.offset(there, f.mul(place, f.integer(fixed_stride(store.at, c))), kind)
         left = f.intrinsic("smin", f.sub(f.integer(along.extent), start), f.integer(CHUNK))
         rest = along.extent % steps
         whole = f.binary("and", left, f.integer(-steps))
