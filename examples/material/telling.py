@@ -1,0 +1,68 @@
+"""What the examples share: they speak one of two languages, and save pictures without opening a window."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+# Fonts with Japanese letters as Linux, macOS and Windows bring them along.
+JAPANESE_FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Hiragino Maru Gothic Pro", "Yu Gothic",
+                  "Meiryo", "BIZ UDGothic", "IPAexGothic", "IPAGothic", "TakaoPGothic", "VL PGothic",
+                  "Noto Serif CJK JP", "MS Gothic")  # fmt: skip
+LOOK = {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "font.size": 11,
+        "legend.frameon": False, "savefig.dpi": 160, "svg.hashsalt": "koubai", "axes.unicode_minus": False}  # fmt: skip
+BLUE, RED, GREEN, GREY = "#1f5fa8", "#c8375a", "#2e8b57", "#7a7a7a"
+
+Words = Callable[[str, str], str]
+
+
+class Telling:
+    """Calling it prints the sentence in the reader's language; `picture` saves one."""
+
+    def __init__(self, lang: str, out: Path) -> None:
+        self.lang, self.out = lang, out
+
+    def __call__(self, en: str, ja: str) -> None:
+        print(ja if self.lang == "ja" else en)
+
+    def heading(self, en: str, ja: str) -> None:
+        text = ja if self.lang == "ja" else en
+        wide = sum(ord(c) > 0x2E7F for c in text)
+        print(f"\n{text}\n{'-' * (len(text) + wide)}")
+
+    def picture(self, name: str, draw: Callable[[Any, Words], None], size: tuple[float, float] = (7.0, 4.4)) -> None:
+        """Save what `draw(figure, words)` draws as NAME.png and NAME.svg; `words` picks the language of a label."""
+        try:
+            import matplotlib
+            from matplotlib.figure import Figure
+            from matplotlib.font_manager import fontManager
+        except ImportError:
+            self(f"({name}: no picture without matplotlib; pip install matplotlib)",
+                 f"({name}: 図には matplotlib が必要です。pip install matplotlib)")  # fmt: skip
+            return
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)
+        known = {font.name for font in fontManager.ttflist}
+        font = next((f for f in JAPANESE_FONTS if f in known), None) if self.lang == "ja" else None
+        with matplotlib.rc_context({**LOOK, "font.family": [font] if font else ["DejaVu Sans"]}):
+            figure = Figure(figsize=size, layout="constrained")
+            draw(figure, lambda en, ja: ja if font else en)
+            self.out.mkdir(parents=True, exist_ok=True)
+            figure.savefig(self.out / f"{name}.png")
+            figure.savefig(self.out / f"{name}.svg", metadata={"Date": None})
+        self(f"-> {self.out / name}.png, .svg", f"→ 図: {self.out / name}.png, .svg")
+
+
+def begin(about: str, argv: Sequence[str] | None) -> Telling:
+    """Read ``--lang`` and ``--out``."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--lang", choices=("en", "ja"), default="en", help="language of text and labels")
+    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the pictures (default: pictures)")
+    given = parser.parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter shows "?" instead of failing
+    return Telling(given.lang, given.out)
