@@ -24,9 +24,10 @@ class Composite(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What the two passes leave: z^0 ... z^T, the messages (node before x node after) and the gradients."""
+    """What the two passes leave: z^0 ... z^T, dg^t/dz, the messages (node before x node after), the gradients."""
 
     values: list[Array]
+    local: list[Array]
     messages: list[Array]
     gradients: list[Array]
 
@@ -75,7 +76,7 @@ def pass_messages(g: Composite) -> Pass:
         gradients.append(np.tensordot(received, dtheta, axes=1))
         messages.append(dz.T * received + 0.0)  # no -0
         received = messages[-1].sum(axis=1)
-    return Pass(values, messages[::-1], gradients[::-1])
+    return Pass(values, towards_nodes, messages[::-1], gradients[::-1])
 
 
 def loss(g: Composite, thetas: list[Any]) -> Any:
@@ -118,31 +119,33 @@ def draw_messages(figure: Any, words: Words, done: Pass) -> None:
 def derive(tell: Telling, g: Composite) -> Pass:
     done = pass_messages(g)
     tell.heading("Pass 1, forward: values and local derivatives", "1回目、順伝播: 値と局所微分")
-    for t, z in enumerate(done.values):
+    print(f"  z^0 = {np.array2string(g.z, precision=4)}")
+    for t, (z, dz) in enumerate(zip(done.values[1:], done.local), 1):
         print(f"  z^{t} = {np.array2string(z, precision=4)}")
-    tell.heading("Pass 2, backward: messages delta^t, node n of layer t-1 <- node n' of layer t",
-                 "2回目、逆伝播: メッセージ delta^t、第 t-1 層のノード n ← 第 t 層のノード n'")  # fmt: skip
-    tell("  delta^t[n <- n'] = d g^t_n' / d z_n * (sum of what n' received); the loss starts with 1",
-         "  delta^t[n ← n'] = d g^t_n' / d z_n * (n' が受け取ったメッセージの和)、損失は 1 から始めます")  # fmt: skip
+        print(f"    ∂g^{t}/∂z = {np.array2string(dz + 0.0, precision=4, prefix='    ∂g^1/∂z = ')}")
+    tell.heading("Pass 2, backward: messages δ^t, node n of layer t-1 <- node n' of layer t",
+                 "2回目、逆伝播: メッセージ δ^t、第 t-1 層のノード n ← 第 t 層のノード n'")  # fmt: skip
+    tell("  δ^t[n <- n'] = ∂g^t_n'/∂z_n * (sum of what n' received); the loss starts with 1",
+         "  δ^t[n ← n'] = ∂g^t_n'/∂z_n * (n' が受け取ったメッセージの和)、損失は 1 から始めます")  # fmt: skip
     for t in range(len(done.messages), 0, -1):
         message = done.messages[t - 1]
-        print(f"  delta^{t} = {np.array2string(message, precision=4, prefix='  delta^1 = ')}")
-        tell(f"    each node's sum, dE/dz^{t - 1}: {np.array2string(message.sum(axis=1), precision=4)}",
-             f"    ノードごとの和 dE/dz^{t - 1}: {np.array2string(message.sum(axis=1), precision=4)}")  # fmt: skip
-    tell.heading("Gradients: sum over nodes of (what the node received) * (its derivative by theta)",
-                 "勾配: (ノードが受け取った和) * (theta による微分) をノードについて足す")  # fmt: skip
+        print(f"  δ^{t} = {np.array2string(message, precision=4, prefix='  δ^1 = ')}")
+        tell(f"    each node's sum, ∂E/∂z^{t - 1}: {np.array2string(message.sum(axis=1), precision=4)}",
+             f"    ノードごとの和 ∂E/∂z^{t - 1}: {np.array2string(message.sum(axis=1), precision=4)}")  # fmt: skip
+    tell.heading("Gradients: sum over nodes of (what the node received) * (its derivative by θ)",
+                 "勾配: (ノードが受け取った和) * (θ による微分) をノードについて足す")  # fmt: skip
     for t, gradient in enumerate(done.gradients[:-1], 1):
-        print(f"  dE/dtheta^{t} = {np.array2string(gradient, precision=4, prefix='  dE/dtheta^1 = ')}")
+        print(f"  ∂E/∂θ^{t} = {np.array2string(gradient, precision=4, prefix='  ∂E/∂θ^1 = ')}")
     return done
 
 
 def same_as_backpropagation(tell: Telling, g: Composite) -> None:
     tell.heading("It is backpropagation", "これは逆伝播そのものである")
-    tell("What a node receives is dE/dz_n. For the loss that is 1. If it holds for each node n' of layer t, then node n\n"
-         "of layer t-1 receives the sum over n' of (d g_n'/d z_n * dE/dz_n'), which is the chain rule for dE/dz_n: so it\n"
+    tell("What a node receives is ∂E/∂z_n. For the loss that is 1. If it holds for each node n' of layer t, then node n\n"
+         "of layer t-1 receives the sum over n' of (∂g_n'/∂z_n * ∂E/∂z_n'), which is the chain rule for ∂E/∂z_n: so it\n"
          "holds for every layer, by induction from the loss down.",
-         "ノードが受け取る和は dE/dz_n です。損失では 1 です。第 t 層の各ノード n' で成り立つなら、第 t-1 層のノード n が\n"
-         "受け取るのは d g_n'/d z_n * dE/dz_n' を n' について足したもので、これは dE/dz_n の連鎖律にほかなりません。\n"
+         "ノードが受け取る和は ∂E/∂z_n です。損失では 1 です。第 t 層の各ノード n' で成り立つなら、第 t-1 層のノード n が\n"
+         "受け取るのは ∂g_n'/∂z_n * ∂E/∂z_n' を n' について足したもので、これは ∂E/∂z_n の連鎖律にほかなりません。\n"
          "したがって、損失から順に帰納法で、すべての層で成り立ちます。")  # fmt: skip
     worst = max(gap(random_composite(seed)) for seed in range(50))
     tell(f"Largest difference from koubai's gradients: here {gap(g):.1e}, in 50 random compositions {worst:.1e}",
