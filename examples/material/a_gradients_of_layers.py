@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,8 +35,12 @@ class Task(NamedTuple):
 
 
 X, T_VALUES, T_CLASS = np.array([1.0, 0.5]), np.array([0.3, -0.2, 0.6]), np.array([0.0, 1.0, 0.0])
-LAYERS = Layers(np.array([[0.2, -0.4, 0.6], [0.5, 0.3, -0.1]]), np.array([0.1, 0.0, -0.2]),
-                np.array([[0.7, -0.3, 0.2], [-0.5, 0.8, -0.6], [0.4, 0.1, 0.9]]), np.array([0.05, -0.1, 0.0]))  # fmt: skip
+LAYERS = Layers(
+    np.array([[0.2, -0.4, 0.6], [0.5, 0.3, -0.1]]),
+    np.array([0.1, 0.0, -0.2]),
+    np.array([[0.7, -0.3, 0.2], [-0.5, 0.8, -0.6], [0.4, 0.1, 0.9]]),
+    np.array([0.05, -0.1, 0.0]),
+)
 
 
 def softmax(u: Any) -> Any:
@@ -102,16 +107,18 @@ def shown(value: Array, indent: int = 4) -> str:
 
 def five_things(tell: Telling) -> None:
     tell.heading("What training needs", "学習に必要なもの")
-    tell("Data (some to train with, some to test with), a loss function, gradient descent, an optimization algorithm\n"
-         "that turns gradients into steps, a batch size. Gradient descent needs ∂E/∂(everything): here they are.\n"
-         "u is the input of an activation, y its output; i counts the layer before, j the hidden, k the output layer.",
-         "訓練データとテストデータ、損失関数、勾配降下法、勾配から更新量を決める最適化アルゴリズム、バッチサイズの5つです。\n"
-         "勾配降下法には誤差 E をあらゆる量で微分した値が要ります。それを順に求めます。\n"
-         "u は活性化関数の入力、y はその出力。添字は i が前の層、j が中間層、k が出力層です。")  # fmt: skip
+    tell(
+        "Data (some to train with, some to test with), a loss function, gradient descent, an optimization algorithm\n"
+        "that turns gradients into steps, a batch size. Gradient descent needs ∂E/∂(everything): here they are.\n"
+        "u is the input of an activation, y its output; i counts the layer before, j the hidden, k the output layer.",
+        "訓練データとテストデータ、損失関数、勾配降下法、勾配から更新量を決める最適化アルゴリズム、バッチサイズの5つです。\n"
+        "勾配降下法には誤差 E をあらゆる量で微分した値が要ります。それを順に求めます。\n"
+        "u は活性化関数の入力、y はその出力。添字は i が前の層、j が中間層、k が出力層です。",
+    )
 
 
 def output_layer(tell: Telling, task: Task, t: Array) -> None:
-    _, y_j, u_k, y_k = forward(LAYERS, X, task)
+    _, _, u_k, y_k = forward(LAYERS, X, task)
     g = by_hand(LAYERS, X, t, task)
     line("y_k", "f(u_k)", y_k)
     line("(1) ∂E/∂y_k", task.loss_slope, task.error_by_output(y_k, t))
@@ -128,17 +135,21 @@ def output_layer(tell: Telling, task: Task, t: Array) -> None:
 
 def softmax_delta(tell: Telling, u_k: Array, y_k: Array, t: Array) -> None:
     jacobian = kb.jacobian(softmax)(u_k)
-    tell("(2) does not exist: each softmax output depends on every u_k. Its derivative is a whole Jacobian, row k', column k:\n"
-         "    ∂y_k'/∂u_k = y_k' ([k = k'] - y_k)        where [k = k'] is 1 if k = k', otherwise 0",
-         "(2) は存在しません。ソフトマックスの出力はどれも、すべての u_k に依存するからです。微分はヤコビ行列(k' 行 k 列)です。\n"
-         "    ∂y_k'/∂u_k = y_k' ([k = k'] - y_k)        [k = k'] は k = k' なら 1、それ以外は 0")  # fmt: skip
+    tell(
+        "(2) does not exist: a softmax output depends on every u_k. The derivative is a Jacobian, row k', column k:\n"
+        "    ∂y_k'/∂u_k = y_k' ([k = k'] - y_k)        where [k = k'] is 1 if k = k', otherwise 0",
+        "(2) は存在しません。ソフトマックスの各出力はすべての u_k に依存し、微分はヤコビ行列(k' 行 k 列)です。\n"
+        "    ∂y_k'/∂u_k = y_k' ([k = k'] - y_k)        [k = k'] は k = k' なら 1、それ以外は 0",
+    )
     print(f"    {shown(jacobian)}")
-    tell("    so that δ_k is a sum over k', and it collapses, because the targets add up to 1:\n"
-         "    δ_k = Σ_k' ∂E/∂y_k' ∂y_k'/∂u_k = Σ_k' -t_k' ([k = k'] - y_k) = -t_k + y_k Σ_k' t_k' = y_k - t_k\n"
-         "    The summands, row k':",
-         "    そこで δ_k は k' についての和になり、目標値の和が 1 なので簡単な形にまとまります。\n"
-         "    δ_k = Σ_k' ∂E/∂y_k' ∂y_k'/∂u_k = Σ_k' -t_k' ([k = k'] - y_k) = -t_k + y_k Σ_k' t_k' = y_k - t_k\n"
-         "    和の各項(k' 行):")  # fmt: skip
+    tell(
+        "    so that δ_k is a sum over k', and it collapses, because the targets add up to 1:\n"
+        "    δ_k = Σ_k' ∂E/∂y_k' ∂y_k'/∂u_k = Σ_k' -t_k' ([k = k'] - y_k) = -t_k + y_k Σ_k' t_k' = y_k - t_k\n"
+        "    The summands, row k':",
+        "    そこで δ_k は k' についての和になり、目標値の和が 1 なので簡単な形にまとまります。\n"
+        "    δ_k = Σ_k' ∂E/∂y_k' ∂y_k'/∂u_k = Σ_k' -t_k' ([k = k'] - y_k) = -t_k + y_k Σ_k' t_k' = y_k - t_k\n"
+        "    和の各項(k' 行):",
+    )
     print(f"    {shown((-t / y_k)[:, None] * jacobian)}")
 
 
@@ -161,42 +172,53 @@ def why_the_sum(tell: Telling) -> None:
     """The hidden layer's input gradient: the derivation that is often left out."""
     g = by_hand(LAYERS, X, T_VALUES, REGRESSION)
     tell.heading("Step 5 of the hidden layer, derived", "中間層の手順 (5) の導出")
-    tell("y_i reaches E on several ways, one through each u_j. The chain rule of several variables for E(u_1(y_i), u_2(y_i), ...):\n"
-         "    ∂E/∂y_i = Σ_j ∂E/∂u_j ∂u_j/∂y_i\n"
-         "The first factor is δ_j. For the second, u_j = Σ_q y_q w_qj + b_j is a sum over all nodes q of the layer before.\n"
-         "The terms with q other than i do not contain y_i and vanish, and so does b_j; one is left:\n"
-         "    ∂u_j/∂y_i = Σ_q (∂y_q/∂y_i) w_qj = w_ij        since ∂y_q/∂y_i is 1 for q = i, otherwise 0\n"
-         "    ∂E/∂y_i = Σ_j w_ij δ_j",
-         "y_i は各 u_j を通る複数の経路で E に影響します。E(u_1(y_i), u_2(y_i), ...) に多変数関数の連鎖律を使うと、\n"
-         "    ∂E/∂y_i = Σ_j ∂E/∂u_j ∂u_j/∂y_i\n"
-         "前の因子は δ_j です。後の因子の u_j = Σ_q y_q w_qj + b_j は、前の層の全ノード q についての和です。\n"
-         "q が i 以外の項と b_j は y_i を含まないので、微分すると消え、一つの項だけが残ります。\n"
-         "    ∂u_j/∂y_i = Σ_q (∂y_q/∂y_i) w_qj = w_ij        ∂y_q/∂y_i は q = i なら 1、それ以外は 0\n"
-         "    ∂E/∂y_i = Σ_j w_ij δ_j")  # fmt: skip
+    tell(
+        "y_i reaches E on several ways, one through each u_j. The chain rule of several variables says:\n"
+        "    ∂E/∂y_i = Σ_j ∂E/∂u_j ∂u_j/∂y_i\n"
+        "The first factor is δ_j. For the second, u_j = Σ_q y_q w_qj + b_j is a sum over all nodes q before.\n"
+        "The terms with q other than i do not contain y_i and vanish, and so does b_j; one is left:\n"
+        "    ∂u_j/∂y_i = Σ_q (∂y_q/∂y_i) w_qj = w_ij        since ∂y_q/∂y_i is 1 for q = i, otherwise 0\n"
+        "    ∂E/∂y_i = Σ_j w_ij δ_j",
+        "y_i は各 u_j を通る複数の経路で E に影響します。多変数関数の連鎖律から、\n"
+        "    ∂E/∂y_i = Σ_j ∂E/∂u_j ∂u_j/∂y_i\n"
+        "前の因子は δ_j です。後の因子の u_j = Σ_q y_q w_qj + b_j は、前の層の全ノード q についての和です。\n"
+        "q が i 以外の項と b_j は y_i を含まないので、微分すると消え、一つの項だけが残ります。\n"
+        "    ∂u_j/∂y_i = Σ_q (∂y_q/∂y_i) w_qj = w_ij        ∂y_q/∂y_i は q = i なら 1、それ以外は 0\n"
+        "    ∂E/∂y_i = Σ_j w_ij δ_j",
+    )
     h = 1e-6
     u_j = forward(LAYERS, X, REGRESSION)[0]
     moves = h * LAYERS.w_ij[0]
     each = [error_from(u_j + moves * (np.arange(len(moves)) == j)) - error_from(u_j) for j in range(len(moves))]
-    tell(f"With numbers: move y_1 by h = {h:g}, so that each u_j moves by w_1j h. E changes, divided by h:",
-         f"数値で確かめます。y_1 を h = {h:g} だけ動かすと、各 u_j は w_1j h だけ動きます。E の変化を h で割ると、")  # fmt: skip
+    tell(
+        f"With numbers: move y_1 by h = {h:g}, so that each u_j moves by w_1j h. E changes, divided by h:",
+        f"数値で確かめます。y_1 を h = {h:g} だけ動かすと、各 u_j は w_1j h だけ動きます。E の変化を h で割ると、",
+    )
     terms = " + ".join(f"({e / h:.5f})" for e in each) + f" = {sum(each) / h:.5f}"
     together = (error_from(u_j + moves) - error_from(u_j)) / h
-    tell(f"    through each u_j alone {terms}, through all at once {together:.5f}; Σ_j w_1j δ_j = {g.y_i[0]:.5f}",
-         f"    u_j を一つずつ動かすと {terms}、全部同時なら {together:.5f}。一方 Σ_j w_1j δ_j = {g.y_i[0]:.5f}")  # fmt: skip
+    tell(
+        f"    through each u_j alone: {terms}\n    through all at once: {together:.5f}\n    Σ_j w_1j δ_j: {g.y_i[0]:.5f}",
+        f"    u_j を一つずつ: {terms}\n    全部同時に: {together:.5f}\n    Σ_j w_1j δ_j: {g.y_i[0]:.5f}",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     tell = begin(__doc__ or "", argv)
     five_things(tell)
-    for task, t, en, ja in ((REGRESSION, T_VALUES, "Regression", "回帰"), (CLASSES, T_CLASS, "Classification", "分類")):
-        tell.heading(f"{en}: output layer in six steps, E = {float(error(LAYERS, X, t, task)):.6g}",
-                     f"{ja}: 出力層の6つの手順、E = {float(error(LAYERS, X, t, task)):.6g}")  # fmt: skip
+    tasks = ((REGRESSION, T_VALUES, "Regression", "回帰"), (CLASSES, T_CLASS, "Classification", "分類"))
+    for task, t, en, ja in tasks:
+        tell.heading(
+            f"{en}: output layer in six steps, E = {float(error(LAYERS, X, t, task)):.6g}",
+            f"{ja}: 出力層の6つの手順、E = {float(error(LAYERS, X, t, task)):.6g}",
+        )
         output_layer(tell, task, t)
         tell.heading(f"{en}: hidden layer in five", f"{ja}: 中間層の5つの手順")
         hidden_layer(task, t)
-        check = kb.check_grads(lambda p, x: error(p, x, t, task), LAYERS, X)
-        tell(f"All six agree with koubai to {gap(task, t):.0e}, and with numerical differentiation to {check.max_error:.0e}.",
-             f"6つの勾配は koubai と {gap(task, t):.0e}、数値微分と {check.max_error:.0e} の差で一致します。")  # fmt: skip
+        far = gap(task, t), kb.check_grads(partial(error, t=t, task=task), LAYERS, X).max_error
+        tell(
+            f"All six agree with koubai to {far[0]:.0e}, and with numerical differentiation to {far[1]:.0e}.",
+            f"6つの勾配は koubai と {far[0]:.0e}、数値微分と {far[1]:.0e} の差で一致します。",
+        )
     why_the_sum(tell)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,17 +38,14 @@ TARGET = np.array([0.5, -0.5])
 
 def example() -> Composite:
     """Two inputs, three nodes, three nodes with one common parameter, two nodes, the loss."""
-    return Composite(
-        [
-            lambda z, w: knp.tanh(w @ z),
-            lambda z, a: knp.sin(a[0] * z),
-            lambda z, w: w @ z,
-            lambda z, _: knp.reshape(knp.sum((z - TARGET) ** 2), (1,)),
-        ],
-        [np.array([[0.5, -1.0], [1.0, 0.3], [-0.4, 0.8]]), np.array([2.0]),
-         np.array([[1.0, -0.5, 0.7], [0.2, 0.9, -1.0]]), np.zeros(0)],
-        np.array([1.0, 2.0]),
-    )  # fmt: skip
+    layers = [
+        lambda z, w: knp.tanh(w @ z),
+        lambda z, a: knp.sin(a[0] * z),
+        lambda z, w: w @ z,
+        lambda z, _: knp.reshape(knp.sum((z - TARGET) ** 2), (1,)),
+    ]
+    first, last = np.array([[0.5, -1.0], [1.0, 0.3], [-0.4, 0.8]]), np.array([[1.0, -0.5, 0.7], [0.2, 0.9, -1.0]])
+    return Composite(layers, [first, np.array([2.0]), last, np.zeros(0)], np.array([1.0, 2.0]))
 
 
 def random_composite(seed: int) -> Composite:
@@ -57,7 +55,7 @@ def random_composite(seed: int) -> Composite:
     chosen = [bend[i] for i in rng.integers(0, len(bend), size=len(widths) - 1)]
     return Composite(
         [lambda z, w, h=h: h(w @ z) for h in chosen],
-        [rng.normal(size=(after, before)) for before, after in zip(widths, widths[1:])],
+        [rng.normal(size=(after, before)) for before, after in pairwise(widths)],
         rng.normal(size=widths[0]),
     )
 
@@ -95,6 +93,7 @@ def gap(g: Composite) -> float:
 def draw_messages(figure: Any, words: Words, done: Pass) -> None:
     axes, top = figure.subplots(), max(np.abs(m).max() for m in done.messages)
     axes.axis("off")
+    centered = {"ha": "center", "va": "center"}
     place = [[(float(t), (len(z) - 1) / 2 - n) for n in range(len(z))] for t, z in enumerate(done.values)]
     for t, message in enumerate(done.messages, 1):
         for (n, sender), value in np.ndenumerate(message):
@@ -102,18 +101,18 @@ def draw_messages(figure: Any, words: Words, done: Pass) -> None:
                 continue
             end, start = np.array(place[t - 1][n]), np.array(place[t][sender])
             color = RED if value > 0 else BLUE
-            arrow = {"arrowstyle": "-|>", "color": color, "lw": 0.6 + 3 * abs(value) / top, "shrinkA": 22, "shrinkB": 22}
-            axes.annotate("", end, start, arrowprops=arrow)
-            axes.text(*(0.4 * end + 0.6 * start), f"{value:.3g}", ha="center", va="center", fontsize=9, color=color,
-                      bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"})  # fmt: skip
+            arrow = {"arrowstyle": "-|>", "lw": 0.6 + 3 * abs(value) / top, "shrinkA": 22, "shrinkB": 22}
+            axes.annotate("", end, start, arrowprops={"color": color, **arrow})
+            box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
+            axes.text(*(0.4 * end + 0.6 * start), f"{value:.3g}", color=color, bbox=box, fontsize=9, **centered)
     received = [m.sum(axis=1) for m in done.messages] + [np.ones(1)]
     for t, column in enumerate(place):
         axes.text(t, 1.45, f"$z^{t}$", ha="center")
         for at, total in zip(column, received[t]):
             axes.plot(*at, "o", ms=42, color="white", mec=GREY)
-            axes.text(*at, f"{total:.3g}", ha="center", va="center", fontsize=10)
-    axes.set(xlim=(-0.4, len(place) - 0.6), ylim=(-1.5, 1.9),
-             title=words("messages on the arrows, their sums in the nodes", "矢印はメッセージ、ノードの中はその和"))  # fmt: skip
+            axes.text(*at, f"{total:.3g}", fontsize=10, **centered)
+    axes.set(xlim=(-0.4, len(place) - 0.6), ylim=(-1.5, 1.9))
+    axes.set_title(words("messages on the arrows, their sums in the nodes", "矢印はメッセージ、ノードの中はその和"))
 
 
 def derive(tell: Telling, g: Composite) -> Pass:
@@ -123,17 +122,25 @@ def derive(tell: Telling, g: Composite) -> Pass:
     for t, (z, dz) in enumerate(zip(done.values[1:], done.local), 1):
         print(f"  z^{t} = {np.array2string(z, precision=4)}")
         print(f"    ∂g^{t}/∂z = {np.array2string(dz + 0.0, precision=4, prefix='    ∂g^1/∂z = ')}")
-    tell.heading("Pass 2, backward: messages δ^t, node n of layer t-1 <- node n' of layer t",
-                 "2回目、逆伝播: メッセージ δ^t、第 t-1 層のノード n ← 第 t 層のノード n'")  # fmt: skip
-    tell("  δ^t[n <- n'] = ∂g^t_n'/∂z_n * (sum of what n' received); the loss starts with 1",
-         "  δ^t[n ← n'] = ∂g^t_n'/∂z_n * (n' が受け取ったメッセージの和)、損失は 1 から始めます")  # fmt: skip
+    tell.heading(
+        "Pass 2, backward: messages δ^t, node n of layer t-1 <- node n' of layer t",
+        "2回目、逆伝播: メッセージ δ^t、第 t-1 層のノード n ← 第 t 層のノード n'",
+    )
+    tell(
+        "  δ^t[n <- n'] = ∂g^t_n'/∂z_n * (sum of what n' received); the loss starts with 1",
+        "  δ^t[n ← n'] = ∂g^t_n'/∂z_n * (n' が受け取ったメッセージの和)、損失は 1 から始めます",
+    )
     for t in range(len(done.messages), 0, -1):
         message = done.messages[t - 1]
         print(f"  δ^{t} = {np.array2string(message, precision=4, prefix='  δ^1 = ')}")
-        tell(f"    each node's sum, ∂E/∂z^{t - 1}: {np.array2string(message.sum(axis=1), precision=4)}",
-             f"    ノードごとの和 ∂E/∂z^{t - 1}: {np.array2string(message.sum(axis=1), precision=4)}")  # fmt: skip
-    tell.heading("Gradients: sum over nodes of (what the node received) * (its derivative by θ)",
-                 "勾配: (ノードが受け取った和) * (θ による微分) をノードについて足す")  # fmt: skip
+        tell(
+            f"    each node's sum, ∂E/∂z^{t - 1}: {np.array2string(message.sum(axis=1), precision=4)}",
+            f"    ノードごとの和 ∂E/∂z^{t - 1}: {np.array2string(message.sum(axis=1), precision=4)}",
+        )
+    tell.heading(
+        "Gradients: sum over nodes of (what the node received) * (its derivative by θ)",
+        "勾配: (ノードが受け取った和) * (θ による微分) をノードについて足す",
+    )
     for t, gradient in enumerate(done.gradients[:-1], 1):
         print(f"  ∂E/∂θ^{t} = {np.array2string(gradient, precision=4, prefix='  ∂E/∂θ^1 = ')}")
     return done
@@ -141,15 +148,19 @@ def derive(tell: Telling, g: Composite) -> Pass:
 
 def same_as_backpropagation(tell: Telling, g: Composite) -> None:
     tell.heading("It is backpropagation", "これは逆伝播そのものである")
-    tell("What a node receives is ∂E/∂z_n. For the loss that is 1. If it holds for each node n' of layer t, then node n\n"
-         "of layer t-1 receives the sum over n' of (∂g_n'/∂z_n * ∂E/∂z_n'), which is the chain rule for ∂E/∂z_n: so it\n"
-         "holds for every layer, by induction from the loss down.",
-         "ノードが受け取る和は ∂E/∂z_n です。損失では 1 です。第 t 層の各ノード n' で成り立つなら、第 t-1 層のノード n が\n"
-         "受け取るのは ∂g_n'/∂z_n * ∂E/∂z_n' を n' について足したもので、これは ∂E/∂z_n の連鎖律にほかなりません。\n"
-         "したがって、損失から順に帰納法で、すべての層で成り立ちます。")  # fmt: skip
+    tell(
+        "What a node receives adds up to ∂E/∂z_n. For the loss that is 1. If it holds for the nodes n' of layer t,\n"
+        "then node n of layer t-1 receives the sum over n' of (∂g_n'/∂z_n * ∂E/∂z_n'), which is the chain rule for\n"
+        "∂E/∂z_n. So it holds for every layer, by induction from the loss down.",
+        "ノードが受け取る和は ∂E/∂z_n に等しくなります。損失では 1 です。第 t 層の各ノード n' で成り立つなら、\n"
+        "第 t-1 層のノード n が受け取るのは ∂g_n'/∂z_n * ∂E/∂z_n' を n' について足したもので、これは ∂E/∂z_n の\n"
+        "連鎖律そのものです。したがって、損失から順に、帰納法によりすべての層で成り立ちます。",
+    )
     worst = max(gap(random_composite(seed)) for seed in range(50))
-    tell(f"Largest difference from koubai's gradients: here {gap(g):.1e}, in 50 random compositions {worst:.1e}",
-         f"koubai の勾配との最大差: 上の例で {gap(g):.1e}、乱数で作った合成関数50個で {worst:.1e}")  # fmt: skip
+    tell(
+        f"Largest difference from koubai's gradients: here {gap(g):.1e}, in 50 random compositions {worst:.1e}",
+        f"koubai の勾配との最大差: 上の例で {gap(g):.1e}、乱数で作った合成関数50個で {worst:.1e}",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from telling import BLUE, GREEN, GREY, RED, Words, begin
+from telling import BLUE, GREEN, GREY, RED, Telling, Words, begin
 
 import koubai as kb
 import koubai.numpy as knp
@@ -73,17 +74,20 @@ def train(eigenvalues: np.ndarray[Any, Any], count: int = STEPS) -> list[Result]
     """
     slope = kb.compile(kb.value_and_grad(lambda steps: log_error(steps, eigenvalues)))
     steps, learnt = kb.tensor(np.zeros(count), requires_grad=True), []
-    for active in range(1, count + 1):
-        steps.value = np.where(np.arange(count) == active - 1, 1 / eigenvalues.mean(), steps.numpy())
-
-        def closure(used: np.ndarray[Any, Any] = np.arange(count) < active) -> float:
-            loss, gradient = slope(steps.numpy())
-            steps.grad = gradient * used
-            return float(loss)
-
+    order = np.arange(1, count + 1)
+    for active in order:
+        steps.value = np.where(order == active, 1 / eigenvalues.mean(), steps.numpy())
+        closure = partial(evaluate, slope, steps, order <= active)
         kb.optim.LBFGS(max_iter=100, line_search_fn="strong_wolfe").step({"steps": steps}, closure)
         learnt.append(result(steps.numpy()[:active].copy(), eigenvalues))
     return learnt
+
+
+def evaluate(slope: Callable[[Any], Any], steps: kb.Tensor, trained: np.ndarray[Any, Any]) -> float:
+    """The loss; the gradient of the steps that are trained is left in `steps.grad`."""
+    loss, gradient = slope(steps.numpy())
+    steps.grad = gradient * trained
+    return float(loss)
 
 
 def unfolded_error(steps: Any, matrix: Any) -> Any:
@@ -111,37 +115,57 @@ def draw_errors(figure: Any, words: Words, learnt: list[Result], eigenvalues: np
     right.set(xlabel=words("eigenvalue (red: 1 / step)", "固有値 (赤: 1 / ステップ幅)"), ylabel=words("count", "個数"))
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    tell = begin(__doc__ or "", argv)
-    matrix, eigenvalues = problem()
-    tell(f"A = X^T X, {SIZE}x{SIZE}, X {ROWS}x{SIZE} Gaussian: eigenvalues from {eigenvalues[0]:.4g} to "
-         f"{eigenvalues[-1]:.4g}.\nA step of descent multiplies the error along an eigenvector by 1 - step * eigenvalue, so the\n"
-         "expected loss after T steps is the mean over eigenvalues of the product of (1 - step * eigenvalue)^2.",
-         f"A = X^T X、{SIZE}x{SIZE}、X は {ROWS}x{SIZE} のガウス行列。固有値は {eigenvalues[0]:.4g} から {eigenvalues[-1]:.4g} までです。\n"
-         "勾配降下の1ステップで、固有ベクトル方向の誤差は (1 - ステップ幅 * 固有値) 倍になります。したがって T ステップ後の\n"
-         "損失の期待値は、(1 - ステップ幅 * 固有値)^2 の積を固有値について平均したものです。")  # fmt: skip
-    learnt, best, cheb = train(eigenvalues), constant(eigenvalues), chebyshev(eigenvalues)
-    tell.heading("Trained one step more at a time", "1ステップずつ増やして学習する")
-    tell("  T       learnt    Chebyshev", "  T     学習した値  チェビシェフ")
+def the_problem(tell: Telling, low: float, high: float) -> None:
+    tell(
+        f"A = X^T X is {SIZE}x{SIZE}, X is {ROWS}x{SIZE} Gaussian; eigenvalues from {low:.4g} to {high:.4g}.\n"
+        "A step of descent multiplies the error along an eigenvector by 1 - step * eigenvalue, so that the expected\n"
+        "loss after T steps is the mean over the eigenvalues of the product of (1 - step * eigenvalue)^2.",
+        f"A = X^T X は {SIZE}x{SIZE}、X は {ROWS}x{SIZE} のガウス行列、固有値は {low:.4g} から {high:.4g} です。\n"
+        "勾配降下の1ステップで、固有ベクトル方向の誤差は (1 - ステップ幅 * 固有値) 倍になります。したがって\n"
+        "T ステップ後の損失の期待値は、(1 - ステップ幅 * 固有値)^2 の積を固有値について平均したものです。",
+    )
+
+
+def the_learnt(tell: Telling, learnt: list[Result], best: Result, eigenvalues: np.ndarray[Any, Any]) -> None:
+    tell.heading("Trained one step more at a time: mean error", "1ステップずつ増やして学習する: 平均誤差")
+    tell("  T       learnt    Chebyshev", "  T   学習した値  チェビシェフ")
     for n in (1, 2, 3, 5, 10, 15, 20, STEPS):
         print(f"{n:3d} {learnt[n - 1].error:12.4e} {chebyshev(eigenvalues, n).error:12.4e}")
     steps, error = learnt[-1]
+    against = best.error / error, error / chebyshev(eigenvalues).error
+    tell(
+        f"The best constant step, {best.steps[0]:.6f}, leaves {best.error:.4e}, {against[0]:,.0f} times as much as\n"
+        f"the learnt steps. Here they are; they leave {against[1]:.2f} times as much as Chebyshev's.",
+        f"最良の一定ステップ {best.steps[0]:.6f} の誤差は {best.error:.4e} で、学習したステップの\n"
+        f"{against[0]:,.0f} 倍です。次の学習したステップの誤差は、チェビシェフの {against[1]:.2f} 倍です。",
+    )
     print(np.array2string(steps, precision=3, max_line_width=90))
-    tell.heading(f"Mean error after {STEPS} steps", f"{STEPS} ステップ後の平均誤差")
-    tell(f"best constant step {best.steps[0]:.6f}: {best.error:.4e}\nChebyshev steps:            {cheb.error:.4e}\n"
-         f"learnt steps:               {error:.4e} = constant / {best.error / error:,.0f} = {error / cheb.error:.2f} * Chebyshev",
-         f"最良の一定ステップ {best.steps[0]:.6f}: {best.error:.4e}\nチェビシェフ:                {cheb.error:.4e}\n"
-         f"学習したステップ:            {error:.4e} = 一定の 1/{best.error / error:,.0f} = チェビシェフの {error / cheb.error:.2f} 倍")  # fmt: skip
+
+
+def the_iteration(tell: Telling, matrix: np.ndarray[Any, Any], eigenvalues: np.ndarray[Any, Any]) -> None:
     tell.heading("The same from the iteration itself", "反復そのものでも同じになる")
-    mixed = np.random.default_rng(1).permutation(cheb.steps)  # in a sorted order rounding errors pile up
+    mixed = np.random.default_rng(1).permutation(chebyshev(eigenvalues).steps)  # sorted, rounding errors pile up
     loss, gradient = kb.value_and_grad(lambda s: knp.log(unfolded_error(s, matrix)))(mixed)
     expected = kb.grad(log_error)(mixed, eigenvalues)
     gap = np.abs(gradient - expected).max() / np.abs(expected).max()
     check = kb.check_grads(lambda s: log_error(s, eigenvalues), mixed).max_error
-    tell(f"Backpropagation through {STEPS} layers, each a 300x300 product, at Chebyshev's steps in mixed order: error\n"
-         f"{np.exp(float(loss)):.4e}, gradient as in the eigenbasis to {gap:.0e} of its size, numerical differentiation to {check:.0e}.",
-         f"順序を混ぜたチェビシェフのステップで、300x300 の行列積 {STEPS} 層を逆伝播しました。誤差は {np.exp(float(loss)):.4e}、\n"
-         f"勾配は固有基底での勾配と相対差 {gap:.0e}、数値微分とは {check:.0e} の差で一致します。")  # fmt: skip
+    tell(
+        f"Chebyshev's steps in mixed order, {STEPS} layers of {SIZE}x{SIZE} products, backpropagated: error\n"
+        f"{np.exp(float(loss)):.4e}; the gradient is that of the eigenbasis to {gap:.0e} of its size, and numerical\n"
+        f"differentiation agrees to {check:.0e}.",
+        f"順序を混ぜたチェビシェフのステップで、{SIZE}x{SIZE} の行列積 {STEPS} 層を逆伝播しました。\n"
+        f"誤差は {np.exp(float(loss)):.4e}、勾配は固有基底での勾配と相対差 {gap:.0e}、数値微分とは {check:.0e} の差で\n"
+        "一致します。",
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    tell = begin(__doc__ or "", argv)
+    matrix, eigenvalues = problem()
+    the_problem(tell, eigenvalues[0], eigenvalues[-1])
+    learnt = train(eigenvalues)
+    the_learnt(tell, learnt, constant(eigenvalues), eigenvalues)
+    the_iteration(tell, matrix, eigenvalues)
     tell.picture("b_unfolded", lambda figure, words: draw_errors(figure, words, learnt, eigenvalues), (10.0, 4.2))
 
 

@@ -14,8 +14,11 @@ import koubai.numpy as knp
 Array = np.ndarray[Any, Any]
 RATE, PUBLISHED = 1.2, (0.693048, 0.288083, 0.254385, 0.233864, 0.226792, 0.222644, 0.219731, 0.217504)
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "sigmoid": kb.nn.sigmoid, "tanh": knp.tanh, "ReLU": kb.nn.relu, "leaky ReLU": lambda z: kb.nn.leaky_relu(z, 0.01),
-}  # fmt: skip
+    "sigmoid": kb.nn.sigmoid,
+    "tanh": knp.tanh,
+    "ReLU": kb.nn.relu,
+    "leaky ReLU": lambda z: kb.nn.leaky_relu(z, 0.01),
+}
 
 
 class Weights(NamedTuple):
@@ -29,7 +32,7 @@ class Weights(NamedTuple):
 
 def flower() -> tuple[Array, Array]:
     """Two classes of 200 points in the plane, on the petals of a flower."""
-    rng = np.random.RandomState(1)  # noqa: NPY002 - the published numbers belong to this generator
+    rng = np.random.RandomState(1)
     points, labels = [], []
     for j in range(2):
         t = np.linspace(3.12 * j, 3.12 * (j + 1), 200) + 0.2 * rng.randn(200)
@@ -40,7 +43,7 @@ def flower() -> tuple[Array, Array]:
 
 
 def start(hidden: int) -> Weights:
-    rng = np.random.RandomState(2)  # noqa: NPY002
+    rng = np.random.RandomState(2)
     w1, w2 = 0.01 * rng.randn(hidden, 2), 0.01 * rng.randn(1, hidden)
     return Weights(w1, np.zeros((hidden, 1)), w2, np.zeros((1, 1)))
 
@@ -62,8 +65,8 @@ def network(weights: Weights, activation: kb.nn.Module | None = None) -> kb.nn.S
 def train(model: kb.nn.Sequential, steps: int) -> list[float]:
     """Full-batch gradient descent at native speed; the cost before each step."""
     x, t = flower()
-    done = kb.fit(model, (x, t[:, None]), loss="binary_cross_entropy", optimizer=kb.optim.SGD(lr=RATE), epochs=steps,
-                  batch_size=len(x), shuffle=False, progress=False)  # fmt: skip
+    settings = {"optimizer": kb.optim.SGD(lr=RATE), "epochs": steps, "batch_size": len(x), "shuffle": False}
+    done = kb.fit(model, (x, t[:, None]), loss="binary_cross_entropy", progress=False, **settings)
     return list(done.history["loss"])
 
 
@@ -123,7 +126,12 @@ def draw_boundaries(figure: Any, words: Words, models: dict[str, kb.nn.Sequentia
         axes.contourf(grid, grid, probability, levels=np.linspace(0, 1, 11), cmap="RdBu_r", alpha=0.55)
         axes.contour(grid, grid, probability, levels=[0.5], colors="black", linewidths=1.2)
         axes.scatter(*x.T, c=np.where(t == 1, RED, BLUE), s=6)
-        axes.set(title=f"{name.replace('linear', words('linear', '線形'))}: {accuracy(model):g} %", aspect="equal", xticks=[], yticks=[])
+        axes.set(
+            title=f"{name.replace('linear', words('linear', '線形'))}: {accuracy(model):g} %",
+            aspect="equal",
+            xticks=[],
+            yticks=[],
+        )
         axes.grid(False)
 
 
@@ -138,23 +146,31 @@ def draw_cost(figure: Any, words: Words, costs: list[float]) -> None:
 
 def formulas(tell: Telling) -> None:
     tell.heading("The gradients, element by element and vectorised", "勾配: 要素ごとの式とベクトル化した式")
-    tell("one example:  dz2 = a2 - t,  dw2_j = dz2 a1_j,  dz1_j = dz2 w2_j (1 - a1_j^2),  dw1_ji = dz1_j x_i\n"
-         "m examples:   dZ2 = A2 - T,  dW2 = dZ2 A1^T / m,  db2 = sum of dZ2 / m,\n"
-         "              dZ1 = W2^T dZ2 * (1 - A1^2),  dW1 = dZ1 X^T / m,  db1 = sum of dZ1 / m",
-         "1例:  dz2 = a2 - t、dw2_j = dz2 a1_j、dz1_j = dz2 w2_j (1 - a1_j^2)、dw1_ji = dz1_j x_i\n"
-         "m例:  dZ2 = A2 - T、dW2 = dZ2 A1^T / m、db2 = dZ2 の和 / m、\n"
-         "      dZ1 = W2^T dZ2 * (1 - A1^2)、dW1 = dZ1 X^T / m、db1 = dZ1 の和 / m")  # fmt: skip
+    tell(
+        "one example:  dz2 = a2 - t,  dw2_j = dz2 a1_j,  dz1_j = dz2 w2_j (1 - a1_j^2),  dw1_ji = dz1_j x_i\n"
+        "m examples:   dZ2 = A2 - T,  dW2 = dZ2 A1^T / m,  db2 = sum of dZ2 / m,\n"
+        "              dZ1 = W2^T dZ2 * (1 - A1^2),  dW1 = dZ1 X^T / m,  db1 = sum of dZ1 / m",
+        "1例:  dz2 = a2 - t、dw2_j = dz2 a1_j、dz1_j = dz2 w2_j (1 - a1_j^2)、dw1_ji = dz1_j x_i\n"
+        "m例:  dZ2 = A2 - T、dW2 = dZ2 A1^T / m、db2 = dZ2 の和 / m、\n"
+        "      dZ1 = W2^T dZ2 * (1 - A1^2)、dW1 = dZ1 X^T / m、db1 = dZ1 の和 / m",
+    )
     loop, engine = gaps()
-    tell(f"Vectorised against the mean over single examples: {loop:.0e}; against koubai: {engine:.0e}.",
-         f"ベクトル化した式と1例ずつの平均との差は {loop:.0e}、koubai との差は {engine:.0e} です。")  # fmt: skip
+    tell(
+        f"Vectorised against the mean over single examples: {loop:.0e}; against koubai: {engine:.0e}.",
+        f"ベクトル化した式と1例ずつの平均との差は {loop:.0e}、koubai との差は {engine:.0e} です。",
+    )
 
 
 def activations(tell: Telling) -> None:
     tell.heading("Activations and their derivatives", "活性化関数とその微分")
     header = f"{'':<11}" + "".join(f"{name:>10}" for name in ("g(-2)", "g'(-2)", "g(1)", "g'(1)"))
     tell(f"{header}   use", f"{header}   使いどころ")
-    uses = [("for the output of two classes", "2クラス分類の出力層"), ("for hidden units: its mean is near zero", "中間層。平均が0に近い"),
-            ("for hidden units by default", "中間層でまず試すもの"), ("where ReLU's units die", "ReLU が働かなくなるとき")]  # fmt: skip
+    uses = [
+        ("for the output of two classes", "2クラス分類の出力層"),
+        ("for hidden units: its mean is near zero", "中間層。平均が0に近い"),
+        ("for hidden units, by default", "中間層でまず試すもの"),
+        ("where ReLU's units die", "ReLU が働かなくなるとき"),
+    ]
     for (name, g), use in zip(ACTIVATIONS.items(), uses):
         numbers = [float(f(z)) for z in (-2.0, 1.0) for f in (g, kb.grad(g))]
         row = f"{name:<11}" + "".join(f"{v:10.5f}" for v in numbers)
@@ -183,17 +199,25 @@ def boundaries(tell: Telling) -> None:
     alone = kb.nn.Sequential(kb.nn.Linear(2, 1))
     train(alone, 5000)
     tell.heading("Two ways to fail", "失敗する2つの例")
-    tell(f"Linear hidden units compose to one linear map: {accuracy(linear):g} % with 4 of them, {accuracy(alone):g} % with none.",
-         f"中間層を線形にすると、全体が一つの線形写像になります。4ユニットで {accuracy(linear):g} %、中間層なしで {accuracy(alone):g} %。")  # fmt: skip
-    tell("Equal weights: each hidden unit receives the same gradient for ever, so that all of them stay one and the same unit.",
-         "重みをすべて同じ値から始めると、どの中間ユニットにも同じ勾配しか届かず、いつまでも1ユニットと変わりません。")  # fmt: skip
+    tell(
+        "Linear hidden units: the whole is one linear map, "
+        f"{accuracy(linear):g} % with 4 of them, {accuracy(alone):g} % with none.",
+        "中間層を線形にすると、全体が一つの線形写像になります。"
+        f"4ユニットで {accuracy(linear):g} %、中間層なしで {accuracy(alone):g} %。",
+    )
+    tell(
+        "Equal weights: each hidden unit receives the same gradient for ever, so that all of them stay one unit.",
+        "重みをすべて同じ値から始めると、どの中間ユニットにも同じ勾配しか届かず、いつまでも1ユニットと変わりません。",
+    )
     for value in (0.0, 0.01):
         same = network(equal_start(4, value))
         last = train(same, 5000)[-1]
-        tell(f"    from {value:g}: after 5000 steps the units differ by {difference(same):g}; "
-             f"cost {last:.6f}, accuracy {accuracy(same):g} %",
-             f"    {value:g} から: 5000回後のユニット間の差は {difference(same):g}、"
-             f"コスト {last:.6f}、正解率 {accuracy(same):g} %")  # fmt: skip
+        tell(
+            f"    from {value:g}: after 5000 steps the units differ by {difference(same):g}; "
+            f"cost {last:.6f}, accuracy {accuracy(same):g} %",
+            f"    {value:g} から: 5000回後のユニット間の差は {difference(same):g}、"
+            f"コスト {last:.6f}、正解率 {accuracy(same):g} %",
+        )
     tell.picture("d_boundary", lambda figure, words: draw_boundaries(figure, words, models), (9.0, 6.4))
 
 

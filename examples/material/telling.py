@@ -11,9 +11,21 @@ from pathlib import Path
 from typing import Any
 
 # Fonts with Japanese letters as Linux, macOS and Windows bring them along.
-JAPANESE_FONTS = ("Noto Sans CJK JP", "Noto Sans JP", "Hiragino Sans", "Hiragino Maru Gothic Pro", "Yu Gothic",
-                  "Meiryo", "BIZ UDGothic", "IPAexGothic", "IPAGothic", "TakaoPGothic", "VL PGothic",
-                  "Noto Serif CJK JP", "MS Gothic")  # fmt: skip
+JAPANESE_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans JP",
+    "Hiragino Sans",
+    "Hiragino Maru Gothic Pro",
+    "Yu Gothic",
+    "Meiryo",
+    "BIZ UDGothic",
+    "IPAexGothic",
+    "IPAGothic",
+    "TakaoPGothic",
+    "VL PGothic",
+    "Noto Serif CJK JP",
+    "MS Gothic",
+)
 LOOK = {"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.25, "font.size": 11,
         "legend.frameon": False, "savefig.dpi": 160, "svg.hashsalt": "koubai", "axes.unicode_minus": False}  # fmt: skip
 BLUE, RED, GREEN, GREY = "#1f5fa8", "#c8375a", "#2e8b57", "#7a7a7a"
@@ -42,8 +54,10 @@ class Telling:
             from matplotlib.figure import Figure
             from matplotlib.font_manager import fontManager
         except ImportError:
-            self(f"({name}: no picture without matplotlib; pip install matplotlib)",
-                 f"({name}: 図には matplotlib が必要です。pip install matplotlib)")  # fmt: skip
+            self(
+                f"({name}: no picture without matplotlib; pip install matplotlib)",
+                f"({name}: 図には matplotlib が必要です。pip install matplotlib)",
+            )
             return
         logging.getLogger("matplotlib").setLevel(logging.ERROR)
         known = {font.name for font in fontManager.ttflist}
@@ -61,8 +75,10 @@ def begin(about: str, argv: Sequence[str] | None) -> Telling:
     """Read ``--lang`` and ``--out``."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--lang", choices=("en", "ja"), default="en", help="language of text and labels")
-    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder for the pictures (default: pictures)")
+    parser.add_argument("--out", type=Path, default=Path("pictures"), help="folder of the pictures (default: pictures)")
     given = parser.parse_args(argv)
+    if given.out.exists() and not given.out.is_dir():
+        parser.error(f"--out: expected a folder, {given.out} is a file")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter shows "?" instead of failing
     return Telling(given.lang, given.out)
