@@ -197,9 +197,10 @@ def why_the_sum(tell: Telling) -> None:
     terms = " + ".join(f"({e / h:.5f})" for e in each) + f" = {sum(each) / h:.5f}"
     together = (error_from(u_j + moves) - error_from(u_j)) / h
     tell(
-        f"    through each u_j alone: {terms}\n    through all at once: {together:.5f}\n    Σ_j w_1j δ_j: {g.y_i[0]:.5f}",
-        f"    u_j を一つずつ: {terms}\n    全部同時に: {together:.5f}\n    Σ_j w_1j δ_j: {g.y_i[0]:.5f}",
+        f"    through each u_j alone: {terms}\n    through all at once: {together:.5f}",
+        f"    u_j を一つずつ: {terms}\n    全部同時に: {together:.5f}",
     )
+    print(f"    Σ_j w_1j δ_j: {g.y_i[0]:.5f}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
