@@ -1,5 +1,11 @@
 """Networks: modules, parameters, layers, activations, losses and initializers.
 
+`module` is what all layers are made of: `registered` keeps what is assigned to it, of which `parameter` is one kind;
+`members`, `text` and `call` load it, print it and run it with other values. What computes stands in functions
+(`functional`, `convolve`, `pool`, `normalize`, `activate`, `losses`), and as layers beside them (`layers`,
+`convolutions`, `pooling`, `normalization`, `activations`, `embedding`, `recurrent`, `attention`, `containers`).
+`init` and `initializers` say how parameters start.
+
 May import `tensor` and everything below.
 """
 

@@ -16,7 +16,7 @@ from koubai.tensor import Tensor
 
 if TYPE_CHECKING:
     from koubai.nn.init import Initializer
-    from koubai.nn.module import Module
+    from koubai.nn.registered import Registered
 
 __all__ = ["Buffer", "Parameter"]
 
@@ -57,14 +57,14 @@ class Owned(Tensor):
         """Where it stands in the outermost model that it belongs to; empty if in none."""
         return self._place()[1]
 
-    def _place(self) -> tuple[Module | None, str]:
+    def _place(self) -> tuple[Registered | None, str]:
         owner = self._owner[0]() if self._owner is not None else None
         if owner is None or self._owner is None:
             return None, ""
         root, path = owner._place()
         return root, f"{path}.{self._owner[1]}" if path else self._owner[1]
 
-    def link(self, owner: Module, label: str) -> None:
+    def link(self, owner: Registered, label: str) -> None:
         """Belong to `owner` under this name, unless it belongs to another living module already."""
         if self._owner is None or self._owner[0]() is None:
             self._owner = (weakref.ref(owner), label)
