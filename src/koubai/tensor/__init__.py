@@ -1,5 +1,10 @@
 """What a user holds: Tensor, the functions of NumPy on tensors, own layers, and the transforms.
 
+`tensor` is the class, which has `methods` like an array's, becomes `plain` values where they are asked for, and is
+known to NumPy by `protocol`. `numpy` and `special` are the functions, `transforms` differentiate and vectorize,
+`control` holds loops, `function` layers written by hand. `trace` records a function for `compiled`; `watch` sees the
+state that it changes, and `trees` takes nested arguments apart.
+
 May import `diff`, `compile`, `ops`, `graph` and `errors`.
 """
 

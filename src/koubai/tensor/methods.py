@@ -110,10 +110,48 @@ class ArrayMethods(Node):
     def __round__(self, digits: int = 0) -> Tensor:
         return knp.round(self, digits)  # type: ignore[no-any-return]
 
+    def __len__(self) -> int:
+        if not self.shape:
+            raise DTypeError("len: a 0-d tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise DTypeError("iteration over a 0-d tensor")
+        return (self[i] for i in range(self.shape[0]))
+
     def __getitem__(self, index: Any) -> Tensor:
         if type(index) is int:
             return apply(i.getitem, (self,), {"pattern": (index,)})  # type: ignore[no-any-return]
         return knp.getitem(self, index)  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        n = 1
+        for length in self.shape:
+            n *= length
+        return n
+
+    @property
+    def real(self) -> Tensor:
+        """The real part."""
+        return e.real(self)  # type: ignore[no-any-return]
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part."""
+        return e.imag(self)  # type: ignore[no-any-return]
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes an element."""
+        return int(self.dtype.itemsize)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
 
     @property
     def at(self) -> At:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from operator import index as as_index
 from typing import Any
 
 import numpy as np
 
 from koubai.diff import gradients
-from koubai.errors import DTypeError, ShapeError, TracingError, UnsupportedError, UsageError
+from koubai.errors import DTypeError, ShapeError, UnsupportedError, UsageError
 from koubai.graph import Node, apply, constant, recording, to_text
 from koubai.graph.apply import new_node, users_frame
 from koubai.graph.op import Op
@@ -18,6 +17,7 @@ from koubai.ops import elementwise as e
 from koubai.ops.shape import stop_gradient
 from koubai.tensor.methods import ArrayMethods
 from koubai.tensor.numpy.arguments import joined
+from koubai.tensor.plain import PlainValues
 from koubai.tensor.protocol import NumpyProtocols
 from koubai.tensor.seed import first_gradient
 
@@ -75,7 +75,7 @@ def _unary(op: Op) -> Callable[[Any], Tensor]:
     return lambda self: apply(op, (self,), {})
 
 
-class Tensor(ArrayMethods, NumpyProtocols):
+class Tensor(ArrayMethods, PlainValues, NumpyProtocols):
     """An array that remembers how it was computed.
 
     Made by `koubai.tensor`, by operators and by the functions of `koubai.numpy`; never by its class.
@@ -98,34 +98,6 @@ class Tensor(ArrayMethods, NumpyProtocols):
     def __init__(self, *args: object, **kwargs: object) -> None:
         raise UsageError("Tensor: make one with kb.tensor(data), not with the class itself")
 
-    @property
-    def size(self) -> int:
-        """The number of elements."""
-        n = 1
-        for length in self.shape:
-            n *= length
-        return n
-
-    @property
-    def real(self) -> Tensor:
-        """The real part."""
-        return e.real(self)  # type: ignore[no-any-return]
-
-    @property
-    def imag(self) -> Tensor:
-        """The imaginary part."""
-        return e.imag(self)  # type: ignore[no-any-return]
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes an element."""
-        return int(self.dtype.itemsize)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all elements."""
-        return self.size * self.itemsize
-
     __add__, __radd__ = _binary(e.add)
     __sub__, __rsub__ = _binary(e.subtract)
     __mul__, __rmul__ = _binary(e.multiply)
@@ -142,93 +114,11 @@ class Tensor(ArrayMethods, NumpyProtocols):
     __neg__, __pos__ = _unary(e.negative), _unary(e.positive)
     __abs__, __invert__ = _unary(e.absolute), _unary(e.invert)
 
-    def _concrete(self, what: str) -> Any:
-        if self.value is None:
-            raise TracingError(
-                f"{what} asks for the value of a tensor of type {self.type} that is being traced: only shape and "
-                f"dtype are known here ({self.where() or 'an argument'}). Choose with kb.numpy.where instead of "
-                f"`if`, and print or convert outside of the traced function"
-            )
-        return self.value
-
-    def numpy(self) -> np.ndarray[Any, Any]:
-        """The value as a read-only array (a view, no copy)."""
-        array = np.asarray(self._concrete("numpy()")).view()
-        array.flags.writeable = False
-        return array
-
-    def item(self, *index: int) -> Any:
-        """The value of a tensor with one element as a Python number."""
-        value = np.asarray(self._concrete("item()"))
-        if not index and value.size != 1:
-            raise ShapeError(f"item: expected a tensor with one element, got shape {self.shape}")
-        return value.item(*index)
-
-    def tobytes(self, order: Any = "C") -> bytes:
-        """The value's bytes."""
-        return self.numpy().tobytes(order)
-
-    def tolist(self) -> Any:
-        """The value as nested lists of Python numbers."""
-        return self._concrete("tolist()").tolist()
-
     def detach(self) -> Tensor:
         """The same value, without its history."""
         if self.value is None:
             return stop_gradient(self)  # type: ignore[no-any-return]
         return constant(self.value, Tensor)  # type: ignore[no-any-return]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        if self.requires_grad:
-            raise DTypeError(
-                "a tensor whose gradient is wanted was about to become a plain array, which would lose the "
-                "gradient. Use kb.numpy.array(...) or other functions of kb.numpy to keep it, or "
-                "t.detach().numpy() to drop it on purpose"
-            )
-        return np.array(self._concrete("np.asarray"), dtype=dtype, copy=copy)
-
-    def __bool__(self) -> bool:
-        return bool(self._concrete("bool() (an `if`, `while`, `and`, `or` or `not`)"))
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __complex__(self) -> complex:
-        return complex(self.item())
-
-    def __index__(self) -> int:
-        return as_index(self._concrete("using a tensor as an index number"))
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise DTypeError("len: a 0-d tensor has no length")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
-            raise DTypeError("iteration over a 0-d tensor")
-        return (self[i] for i in range(self.shape[0]))
-
-    def __contains__(self, x: object) -> bool:
-        return bool(np.any(self._concrete("`in`") == (x.value if isinstance(x, Node) else x)))
-
-    # Text
-
-    def __repr__(self) -> str:
-        if self.value is None:
-            return f"<traced tensor {self.type}>"
-        if isinstance(self.value, tuple):
-            return f"<the outputs of {self.op and self.op.name}: {', '.join(map(str, self.type))}>"
-        text = np.array2string(np.asarray(self.value), separator=", ", prefix="tensor(")
-        dtype = "" if self.dtype in (np.float64, np.int64, np.bool_, np.complex128) else f", dtype={self.dtype}"
-        grad = ", requires_grad=True" if self.requires_grad else ""
-        return f"tensor({text}{dtype}{grad})"
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
 
     def graph(self) -> str:
         """The computation that led here as text, one node a line."""
