@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -213,6 +214,23 @@ def test_a_failed_callback_in_shared_work(threads: Any) -> None:
         with pytest.raises(ValueError, match="not today"):
             f(X, W)
     np.testing.assert_array_equal(kb.compile(large)(X, W)[0], kb.compile(large)(X, W)[0])
+
+
+def test_followers_sleep_while_the_leader_is_in_python(threads: Any) -> None:
+    class Waits(kb.Function):
+        spent = 0.0
+
+        def forward(self, x: Any) -> Any:
+            before = time.process_time()
+            time.sleep(0.5)
+            Waits.spent = time.process_time() - before
+            return x
+
+    threads(2)
+    f = kb.compile(lambda x, w: Waits()(knp.tanh(x @ w)) @ w.T)
+    f(X, W)
+    f(X, W)
+    assert Waits.spent < 0.25  # of processors' time: half of what one that spins has spent
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True])

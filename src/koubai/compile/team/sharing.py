@@ -4,7 +4,8 @@ One thread leads. It runs the whole program; where there is work to share, it op
 thread claims parts, and goes on when all parts are done. The others follow: they wait for the next counter to be
 opened, and claim. Whoever claims first has it, so if the others are not there, since the machine is busy, the
 leader does everything by itself and loses nothing. A follower that comes when the leader is at a later run finds
-that out at its next claim, and joins the present run.
+that out at its next claim, and joins the present run. One that has waited for long, since the leader is in Python
+perhaps, sleeps in between; it comes late by less than a tenth of what it has waited.
 
 Each run has a number, which marks its counters: counter = 65536 run + parts claimed.
 """
@@ -24,6 +25,8 @@ COUNTER_WORDS = 16  # of which two are used: what has been claimed, and on anoth
 DONE = 8
 MARK = 16  # bits of a counter below the run's number
 PATIENCE = 4000  # turns of spinning, some 40 to 100 microseconds
+COURTESY = 2000  # turns of letting others run after that, some 500 to 1000 microseconds
+NAP = 1000  # microseconds at most
 
 
 @contextmanager
@@ -73,6 +76,7 @@ def _enter(module: Module) -> str:
             with f.when(f.compare("eq", opened, run)):
                 _return(f, Value("true", "i1"))
             wait(f, turns)
+            _doze(f, turns)
         f.ret(Value("false", "i1"))
     return name
 
@@ -130,3 +134,11 @@ def wait(f: Function, turns: Value) -> None:
     pause(f, turns)
     with f.when(f.compare("sgt", f.load(turns, "i64"), f.integer(PATIENCE))):
         f.call("sched_yield", "i32")
+
+
+def _doze(f: Function, turns: Value) -> None:
+    """Sleep after a turn of waiting that was long already, a microsecond longer each time."""
+    beyond = f.sub(f.load(turns, "i64"), f.integer(PATIENCE + COURTESY))
+    with f.when(f.compare("sgt", beyond, f.integer(0))):
+        nap = f.select(f.compare("slt", beyond, f.integer(NAP)), beyond, f.integer(NAP))
+        f.call("usleep", "i32", f.convert("trunc", nap, "i32"))
