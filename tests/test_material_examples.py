@@ -194,6 +194,18 @@ def test_the_flower_as_printed() -> None:
     assert max(script("d_one_hidden_layer").gaps()) < 1e-14
 
 
+def test_the_flower_interpreted() -> None:
+    d = script("d_one_hidden_layer")
+    points, t = d.flower()
+    slope = kb.value_and_grad(lambda p: d.cost(p, points.T, t))
+    p, costs = d.start(4), []
+    for _ in range(7001):
+        cost, g = slope(p)
+        costs.append(round(float(cost), 6))
+        p = d.Weights(*(w - d.RATE * dw for w, dw in zip(p, g)))
+    assert costs[::1000] == list(d.PUBLISHED)
+
+
 def test_layers_by_hand() -> None:
     e = script("e_layers_by_hand")
     assert e.by_hand() == {"forward": (2, 30, 60), "last": (30, 2), "add": (2, 2), "first": (60, 30)}
