@@ -17,7 +17,7 @@ import numpy as np
 from koubai.graph import Op, Refusal, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated
 from koubai.ops.elementwise import imag, real
-from koubai.ops.linalg import solve, well_conditioned
+from koubai.ops.linalg import solve
 from koubai.ops.matmul import adjoint, matmul
 from koubai.ops.matrices import (
     MatrixError,
@@ -37,6 +37,7 @@ from koubai.ops.matrices import (
     sandwich,
     square,
     triangle,
+    well_conditioned,
 )  # fmt: skip
 from koubai.ops.shape import concatenate
 from koubai.ops.structure import outputs_of

@@ -1,18 +1,18 @@
-"""What the ops on matrices share: type rules, batching, diagonals, and gaps between eigenvalues.
+"""What the ops on matrices share: type rules, batching, diagonals, gaps between eigenvalues, and samples.
 
 A matrix stands in the last two axes; the axes before count a stack.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from koubai.errors import DTypeError, ShapeError
-from koubai.graph import Op, Type
-from koubai.ops.define import ndim_of, shape_of
+from koubai.graph import Op, Refusal, Sample, Type
+from koubai.ops.define import arrays, ndim_of, shape_of
 from koubai.ops.diagonals import diagonal_of
 from koubai.ops.elementwise import absolute, where
 from koubai.ops.index import getitem
@@ -21,9 +21,9 @@ from koubai.ops.reduce import sum as total
 from koubai.ops.shape import reshape
 
 __all__ = [
-    "MatrixError", "as_diagonal", "column", "diagonal", "eye", "folded", "gap_inverses", "matrix_batch",
-    "matrix_dtype", "mirrored", "part", "real_dtype", "row", "safe_inverse", "scaled", "square", "trace_of_product",
-    "triangle",
+    "MatrixError", "as_diagonal", "at_least_matrix", "column", "diagonal", "eye", "folded", "gap_inverses",
+    "matrix_batch", "matrix_dtype", "matrix_samples", "mirrored", "part", "real_dtype", "row", "safe_inverse",
+    "sandwich", "scaled", "square", "square_refusals", "trace_of_product", "triangle", "well_conditioned",
 ]  # fmt: skip
 
 
@@ -151,3 +151,27 @@ def safe_inverse(s: Any) -> Any:
 def sandwich(a: Any, x: Any, b: Any) -> Any:
     """A X B."""
     return matmul(matmul(a, x), b)
+
+
+# What the records show
+
+
+def well_conditioned(*shape: int, seed: int = 0) -> Any:
+    """A sample matrix, or a stack, with a dominant diagonal; with a gap between all of its eigenvalues."""
+    (a,) = arrays(shape, low=-0.5, high=0.5, seed=seed)
+    return a + np.diag(np.arange(1.0, shape[-1] + 1))
+
+
+def square_refusals(*rest: Any, **params: Any) -> Callable[[], list[Refusal]]:
+    """What an op of a square matrix refuses."""
+    return lambda: [
+        Refusal((*arrays((2, 3)), *rest), params, MatrixError, "square matrix"),
+        Refusal((np.ones((2, 2), np.float16), *rest), params, DTypeError, "single or double precision"),
+    ]
+
+
+def matrix_samples() -> list[Sample]:
+    """Square matrices that have an inverse: real, complex, of one element, stacks, and empty ones."""
+    a = well_conditioned(3, 3)
+    stacks = [Sample((well_conditioned(2, 2, 2),)), Sample((np.zeros((0, 2, 2)),)), Sample((np.zeros((0, 0)),))]
+    return [Sample((a,)), Sample((a + 0.3j * a[::-1],)), Sample((np.array([[2.0]]),)), *stacks]
