@@ -38,12 +38,16 @@ class Words:
         The local derivative, or the rule of the gradient: ``"dy/dx = cos x"``.
     en, ja : str
         One sentence each.
+    symbols : tuple of str
+        The names of the inputs in the formula: ``("a", "b")``. ``"x..."`` as the last one stands for any number of
+        inputs, x_1, x_2 and so on. Default: those that the formula names, in its order.
     """
 
     formula: str
     derivative: str
     en: str
     ja: str
+    symbols: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,203 @@
+"""Formulas as LaTeX for amsmath, without the dollar signs."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+import numpy as np
+
+from koubai.explain.formula.expression import (
+    Abs,
+    Array,
+    BigOperator,
+    Call,
+    Cases,
+    Derivative,
+    ElementwiseProduct,
+    Expr,
+    Index,
+    Logic,
+    Negative,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Relation,
+    Sum,
+    Symbol,
+    Text,
+    Tuple,
+    fold,
+)
+from koubai.explain.formula.plain import number_text, summarized
+from koubai.explain.formula.precedence import is_transpose, needs_dot, wraps
+
+__all__ = ["GREEK", "OTHERWISE", "escaped", "to_latex"]
+
+GREEK = frozenset({
+    "Delta", "Gamma", "Lambda", "Omega", "Phi", "Pi", "Psi", "Sigma", "Theta", "Upsilon", "Xi", "alpha", "beta", "chi",
+    "delta", "epsilon", "eta", "gamma", "iota", "kappa", "lambda", "mu", "nu", "omega", "phi", "pi", "psi", "rho",
+    "sigma", "tau", "theta", "upsilon", "xi", "zeta",
+})  # fmt: skip
+#: How LaTeX calls functions that it knows; others are set upright by their own name.
+FUNCTIONS = {
+    **{name: f"\\{name}" for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh")},
+    **{name: f"\\{name}" for name in ("exp", "ln", "max", "min", "det")},
+    "log": "\\log", "log2": "\\log_{2}", "log10": "\\log_{10}", "Gamma": "\\Gamma", "psi": "\\psi",
+}  # fmt: skip
+AROUND = {
+    "sqrt": ("\\sqrt{", "}"), "cbrt": ("\\sqrt[3]{", "}"), "floor": ("\\lfloor ", " \\rfloor"),
+    "ceil": ("\\lceil ", " \\rceil"), "conj": ("\\overline{", "}"),
+}  # fmt: skip
+BIG = {"sum": "\\sum", "prod": "\\prod", "max": "\\max", "min": "\\min", "any": "\\bigvee", "all": "\\bigwedge"}
+SIGNS = {"==": "=", "!=": "\\neq", "<=": "\\leq", ">=": "\\geq", "in": "\\in"}
+WORDS = {"and": " \\wedge ", "or": " \\vee ", "xor": " \\oplus "}
+SPECIAL = {
+    "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "$": "\\$", "&": "\\&", "#": "\\#", "%": "\\%", "_": "\\_",
+    "^": "\\textasciicircum{}", "~": "\\textasciitilde{}",
+}  # fmt: skip
+BREAK = " \\\\ "
+OTHERWISE = {"en": "otherwise", "ja": "それ以外"}
+
+
+def escaped(text: str) -> str:
+    """Text that LaTeX shows as it is."""
+    return "".join(SPECIAL.get(c, c if c.isprintable() else " ") for c in text)
+
+
+def to_latex(expression: Expr, digits: int | None = None, lang: str = "en") -> str:
+    """A formula as LaTeX for amsmath's math mode.
+
+    Parameters
+    ----------
+    digits : int, optional
+        Significant digits of numbers. Default: as many as it takes to tell them from others.
+    lang : "en" or "ja"
+        The language of "otherwise" in cases, the only word there is.
+
+    Examples
+    --------
+    >>> from koubai.explain.formula import parse
+    >>> print(to_latex(parse("dE/dw_jk = y_j (1 - y_j^2)/2")))
+    \\frac{\\partial E}{\\partial w_{jk}} = \\frac{y_{j} \\left(1 - y_{j}^{2}\\right)}{2}
+    """
+
+    def combine(node: Any, parts: list[str]) -> str:
+        wrapped = [_bracketed(text) if wraps(node, k, printed=True) else text for k, text in enumerate(parts)]
+        return _one(node, wrapped, digits, lang)
+
+    return fold(expression, combine)
+
+
+def _bracketed(text: str) -> str:
+    return f"\\left({text}\\right)"
+
+
+def _one(node: Any, parts: list[str], digits: int | None, lang: str) -> str:
+    match node:
+        case Number(value):
+            return _number(number_text(value, digits))
+        case Array(value):
+            return _array(value, digits)
+        case Symbol(name, subscript):
+            return _name(name) + (f"_{{{_subscript(subscript)}}}" if subscript else "")
+        case Text(text):
+            return f"\\text{{{escaped(text)}}}"
+        case Derivative():
+            return f"\\frac{{\\partial {parts[0]}}}{{\\partial {parts[1]}}}"
+        case Sum(terms):
+            rest = zip(terms[1:], parts[1:])
+            return parts[0] + "".join(f" - {x[1:]}" if isinstance(t, Negative) else f" + {x}" for t, x in rest)
+        case Negative():
+            return f"-{parts[0]}"
+        case Product(factors):
+            return _product(factors, parts)
+        case ElementwiseProduct():
+            return " \\odot ".join(parts)
+        case Quotient():
+            return f"\\frac{{{parts[0]}}}{{{parts[1]}}}"
+        case Power(base):
+            exponent = parts[1].replace("T", "\\mathsf{T}") if is_transpose(node) else parts[1]
+            whole = f"{{{parts[0]}}}" if isinstance(base, (Index, Call)) else parts[0]
+            return f"{whole}^{{{exponent}}}"
+        case Call(name):
+            return _call(name, parts)
+        case Abs():
+            return f"\\left|{parts[0]}\\right|"
+        case Index(of):
+            whole = f"{{{parts[0]}}}" if isinstance(of, Symbol) and of.subscript else parts[0]
+            return f"{whole}_{{{', '.join(parts[1:])}}}"
+        case BigOperator(name):
+            operator = BIG.get(name, f"\\operatorname*{{{escaped(name)}}}")
+            return f"{operator}_{{{', '.join(parts[:-1])}}} {parts[-1]}"
+        case Relation(_, sign):
+            return f" {SIGNS.get(sign, sign)} ".join(parts)
+        case Logic(word):
+            return f"\\neg {parts[0]}" if word == "not" else WORDS[word].join(parts)
+        case Cases(values):
+            n = len(values)
+            rows = [f"{v} & ({c})" for v, c in zip(parts[:n], parts[n:])]
+            rows.append(f"{parts[-1]} & (\\text{{{OTHERWISE[lang]}}})")
+            return f"\\begin{{cases}} {BREAK.join(rows)} \\end{{cases}}"
+        case Tuple():
+            return _bracketed(", ".join(parts))
+    raise AssertionError(type(node))
+
+
+def _number(text: str) -> str:
+    text = {"inf": "\\infty", "-inf": "-\\infty", "nan": "\\mathrm{NaN}"}.get(text, text)
+    mantissa, mark, exponent = text.partition("e")
+    power = f"10^{{{exponent}}}" if mark and exponent.lstrip("-").isdigit() else ""
+    return f"{mantissa} \\times {power}" if power else re.sub(r"(true|false)", r"\\mathrm{\1}", text)
+
+
+def _name(name: str) -> str:
+    stem = name.rstrip("'")
+    primes = name[len(stem) :]
+    if stem == "...":
+        return "\\ldots"
+    if len(stem) == 1 and "GREEK" in unicodedata.name(stem, ""):
+        stem = unicodedata.name(stem).split()[-1].replace("LAMDA", "LAMBDA").lower()
+        stem = stem if name[0].islower() else stem.title()
+    if stem in GREEK:
+        return f"\\{stem}{primes}"
+    if stem.isascii() and stem.isalnum():
+        return (stem if len(stem) == 1 else f"\\mathit{{{stem}}}") + primes
+    return f"\\text{{{escaped(stem)}}}{primes}"
+
+
+def _subscript(text: str) -> str:
+    if text in GREEK:
+        return f"\\{text}"
+    return text if re.fullmatch(r"[A-Za-z0-9,]+", text) else f"\\text{{{escaped(text)}}}"
+
+
+def _call(name: str, parts: list[str]) -> str:
+    if name in AROUND and len(parts) == 1:
+        before, after = AROUND[name]
+        return f"{before}{parts[0]}{after}"
+    stem, _, index = name.partition("_")
+    if stem and index:
+        function = f"{_name(stem)}_{{{_subscript(index)}}}"
+    else:
+        function = FUNCTIONS.get(name) or f"\\operatorname{{{escaped(name)}}}"
+    return function + _bracketed(", ".join(parts))
+
+
+def _product(factors: tuple[Expr, ...], parts: list[str]) -> str:
+    line = parts[0]
+    for left, right, text in zip(factors, factors[1:], parts[1:]):
+        line += f" \\cdot {text}" if needs_dot(left, right, text) else f" {text}"
+    return line
+
+
+def _array(array: np.ndarray[Any, Any], digits: int | None) -> str:
+    shown, all_of_it = summarized(array)
+    rows = [" & ".join(_number(number_text(x, digits)) for x in row) for row in shown]
+    if all_of_it:
+        return f"\\begin{{pmatrix}} {BREAK.join(rows)} \\end{{pmatrix}}"
+    rows = [f"{row} & \\cdots" for row in rows] + ["\\vdots"] if rows else ["\\;"]
+    size = " \\times ".join(map(str, array.shape))
+    return f"\\underset{{{size}}}{{\\begin{{pmatrix}} {BREAK.join(rows)} \\end{{pmatrix}}}}"
