@@ -34,7 +34,7 @@ class Counter:
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """The quotient (or the remainder) of an index that is at least 0, by a number."""
+    """The quotient (or the remainder) of an index that is at least 0, by a number. See `quotient` and `rest`."""
 
     index: Affine
     by: int
@@ -118,18 +118,30 @@ def _divided(i: Affine, k: int) -> tuple[Index, Index] | None:
     return _made(whole, i.constant // k), part
 
 
+def _lift(i: Affine, k: int) -> int:
+    """How many times k an index wants, never to be below 0."""
+    return max(0, -(_bottom(i) // k))
+
+
 def quotient(i: Index, k: int) -> Index:
+    """i // k, rounded down as Python does; 0 by 0, in arrays without elements."""
     if isinstance(i, int):
         return i // k if k else 0
     found = _divided(i, k) if k else (0, 0)
-    return affine(Division(i, k, remainder=False)) if found is None else found[0]
+    if found is not None:
+        return found[0]
+    lift = _lift(i, k)
+    return plus(affine(Division(affine(plus(i, lift * k)), k, remainder=False)), -lift)
 
 
 def rest(i: Index, k: int) -> Index:
+    """i % k, at least 0 as in Python; 0 by 0."""
     if isinstance(i, int):
         return i % k if k else 0
     found = _divided(i, k) if k else (0, 0)
-    return affine(Division(i, k, remainder=True)) if found is None else found[1]
+    if found is not None:
+        return found[1]
+    return affine(Division(affine(plus(i, _lift(i, k) * k)), k, remainder=True))
 
 
 def counters_of(i: Index) -> Iterable[Counter]:
