@@ -24,7 +24,8 @@ _HOME = {
         "tensor", "value_and_grad", "vjp", "vmap",
     ),
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
-    "koubai.explain": ("Record", "record"),
+    "koubai.explain.messages": ("Messages", "messages"),
+    "koubai.explain.record": ("Record", "record"),
     "koubai.train": ("History", "StepReport", "evaluate", "fit", "load", "save", "verify_step"),
 }  # fmt: skip
 _MODULES = ("data", "nn", "numpy", "optim", "special", "train")
@@ -85,8 +86,10 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.errors import UnsupportedError as UnsupportedError
     from koubai.errors import UsageError as UsageError
     from koubai.errors import VerifyError as VerifyError
-    from koubai.explain import Record as Record
-    from koubai.explain import record as record
+    from koubai.explain.messages import Messages as Messages
+    from koubai.explain.messages import messages as messages
+    from koubai.explain.record import Record as Record
+    from koubai.explain.record import record as record
     from koubai.graph import Op as Op
     from koubai.graph import Sample as Sample
     from koubai.graph import Type as Type
