@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,27 @@ def test_the_least_recently_used_goes_first(place: Path, monkeypatch: pytest.Mon
     assert cache.fetch("b") is None
     assert cache.fetch("a") == ({"k": 0}, bytes(400_000))
     assert cache.fetch("c") is not None
+
+
+def test_what_a_killed_process_left_half_written_goes_after_an_hour(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*args: Any) -> None:
+        raise SystemExit
+
+    cache.store("a", {}, b"code")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        patch.setattr(os, "unlink", killed)
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                cache.store("b", {}, b"code")
+    old, new = (path for path in place.iterdir() if path.suffix == ".tmp")
+    (place / ".other.tmp").write_text("somebody else's")
+    for path in (old, place / ".other.tmp"):
+        os.utime(path, (time.time() - 3700,) * 2)
+    cache.store("c", {}, b"code")
+    assert {path.name for path in place.iterdir()} == {"a.kbo", "c.kbo", new.name, ".other.tmp"}
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="no such rights on this system")

@@ -3,7 +3,7 @@
 An entry is a file: a line that names the format, the SHA-256 of what follows, a JSON object, and the machine
 code. It is written under another name and then renamed, so that two processes may write the same entry; one
 that does not match its checksum is ignored and removed. What has not been used for longest goes first when
-the folder grows beyond its bound.
+the folder grows beyond its bound; what a process that was killed has left half written goes after an hour.
 
 Environment: ``KOUBAI_CACHE=0`` switches it off; ``KOUBAI_CACHE_DIR`` names the folder (by default
 ``koubai`` in ``XDG_CACHE_HOME``, or in ``~/.cache``); ``KOUBAI_CACHE_SIZE`` is the bound in MiB (256).
@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ __all__ = ["fetch", "folder", "store"]
 FORMAT = b"koubai object 1\n"
 DEFAULT_SIZE = 256  # MiB
 SUFFIX = ".kbo"
+UNFINISHED = ".koubai-", ".tmp"  # how names of what is being written begin and end
+ABANDONED = 3600  # seconds
 
 
 def folder() -> Path | None:
@@ -90,7 +93,7 @@ def _read(content: bytes) -> tuple[dict[str, Any], bytes] | None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED[0], suffix=UNFINISHED[1])
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -111,7 +114,11 @@ def _ours(place: Path) -> bool:
 
 
 def _trim(place: Path) -> None:
-    """Remove what has not been used for longest until the folder is within its bound."""
+    """Remove what was never finished, and what has not been used for longest until the folder is within its bound."""
+    for path in place.glob("*".join(UNFINISHED)):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime < time.time() - ABANDONED:
+                path.unlink()
     entries = []
     for path in place.glob("*" + SUFFIX):
         with contextlib.suppress(OSError):  # another process removed it
