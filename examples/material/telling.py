@@ -49,6 +49,7 @@ class Telling:
 
     def picture(self, name: str, draw: Callable[[Any, Words], None], size: tuple[float, float] = (7.0, 4.4)) -> None:
         """Save what `draw(figure, words)` draws as NAME.png and NAME.svg; `words` picks the language of a label."""
+        logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of caches that it cannot write
         try:
             import matplotlib
             from matplotlib.figure import Figure
@@ -59,7 +60,6 @@ class Telling:
                 f"({name}: 図には matplotlib が必要です。pip install matplotlib)",
             )
             return
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)
         known = {font.name for font in fontManager.ttflist}
         font = next((f for f in JAPANESE_FONTS if f in known), None) if self.lang == "ja" else None
         with matplotlib.rc_context({**LOOK, "font.family": [font] if font else ["DejaVu Sans"]}):
