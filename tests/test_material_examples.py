@@ -143,6 +143,7 @@ def test_messages_are_backpropagation() -> None:
         expected = kb.grad(lambda z, rest=rest: b.loss(rest._replace(z=z), rest.thetas))(done.values[t])
         np.testing.assert_allclose(message.sum(axis=1), expected, atol=1e-14)
     assert max(b.gap(b.random_composite(seed)) for seed in range(100, 130)) < 1e-12
+    assert b.network_gap() < 1e-13
 
 
 def test_learnt_steps_beat_the_constant_one_and_keep_up_with_chebyshev() -> None:
