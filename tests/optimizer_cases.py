@@ -1,6 +1,11 @@
 """The optimizers with the sets of hyperparameters on which they are compared, and a small network to train."""
 
 import numpy as np
+import pytest
+
+import koubai as kb
+from koubai.optim import schedules
+from koubai.tensor.trees import flatten
 
 CASES = {
     "SGD": [
@@ -38,6 +43,15 @@ CASES = {
     "Adafactor": [{}, {"lr": 0.1, "weight_decay": 0.1, "d": 1.5, "beta2_decay": -0.7, "eps": (1e-6, 1e-2)}],
 }
 IDS = [(name, i) for name, cases in CASES.items() for i in range(len(cases))]
+# Each as a maker of new ones, also with what can be put around an optimizer.
+WRAPPED = [
+    pytest.param(lambda: kb.optim.Clipped(kb.optim.Adam(), global_norm=0.1), id="Clipped"),
+    pytest.param(lambda: kb.optim.Accumulated(kb.optim.Adam(), n=3), id="Accumulated"),
+    pytest.param(lambda: kb.optim.Accumulated(kb.optim.Clipped(kb.optim.SGD(), max_norm=1.0), n=2), id="both"),
+    pytest.param(lambda: kb.optim.Adam(lr=schedules.ReduceOnPlateau(0.1)), id="plateau"),
+    pytest.param(lambda: kb.optim.Adam(lr=schedules.Warmup(0.1, 5)), id="schedule"),
+]
+EVERY = [pytest.param(lambda n=n, i=i: getattr(kb.optim, n)(**CASES[n][i]), id=f"{n}-{i}") for n, i in IDS] + WRAPPED
 
 
 def start(dtype=np.float64):
@@ -84,3 +98,12 @@ def trajectory(optimizer, params, steps, state=None, first=0):
 
 def flat(params):
     return np.concatenate([p.ravel() for p in params.values()])
+
+
+def equal_trees(a, b):
+    """The same leaves, to the bit and of the same types."""
+    xs, ys = flatten(a)[0], flatten(b)[0]
+    assert len(xs) == len(ys)
+    for x, y in zip(xs, ys):
+        np.testing.assert_array_equal(x, y)
+        assert type(x) is type(y)

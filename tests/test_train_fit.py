@@ -1,39 +1,15 @@
-"""fit and evaluate: what is computed, what is refused before the first step, and what an interruption leaves."""
+"""fit and evaluate: what is computed, and what is refused before the first step."""
 
 from __future__ import annotations
-
-import os
-import signal
-import threading
 
 import numpy as np
 import pytest
 
 import koubai as kb
+from fit_cases import LABELS, X, Y, classifier, fit, weights
 from koubai.data import permutation
 from koubai.optim import SGD
-from koubai.train import Callback, EarlyStopping, GradCheck
 from koubai.train.step import Step
-
-RNG = np.random.default_rng(0)
-X = RNG.normal(size=(23, 3))
-LABELS = (X[:, 0] + X[:, 1] > 0).astype(int)
-Y = X @ [1.0, -2.0, 0.5] + 0.3
-
-
-def classifier(hidden=5, dtype=np.float64, seed=0):
-    return kb.nn.Sequential(
-        kb.nn.Linear(3, hidden, dtype=dtype), kb.nn.Tanh(), kb.nn.Linear(hidden, 2, dtype=dtype)
-    ).init(seed)
-
-
-def weights(model):
-    return np.concatenate([a.ravel() for a in model.state_dict().values()])
-
-
-def fit(model, data=(X, LABELS), **options):
-    defaults = {"loss": "cross_entropy", "optimizer": SGD(lr=0.1), "epochs": 3, "batch_size": 5, "check": False}
-    return kb.fit(model, data, **{**defaults, **options})
 
 
 def test_the_loss_is_the_mean_over_the_examples_also_with_a_ragged_last_batch():
@@ -119,18 +95,6 @@ def test_schedules_are_followed_step_by_step():
     assert sorted(set(seen)) == list(range(10))
 
 
-def test_a_learning_rate_that_follows_the_loss():
-    rate = kb.optim.schedules.ReduceOnPlateau(lr=0.1, patience=0, factor=1e-9)
-    model = classifier()
-    fit(model, optimizer=SGD(lr=rate), epochs=2, metrics=scripted(1.0, 2.0), early_stopping=EarlyStopping("quality"))
-    moved, watch = classifier(), Watch()
-    stop = EarlyStopping("quality", restore_best=False)
-    fit(moved, optimizer=SGD(lr=rate), epochs=4, metrics=scripted(1.0, 2.0, 2.0, 2.0), callbacks=[watch, stop])
-    assert (watch.weights[0] != watch.weights[1]).any()
-    np.testing.assert_allclose(watch.weights[2], watch.weights[1], rtol=0, atol=1e-9)
-    np.testing.assert_array_equal(weights(model), watch.weights[0])
-
-
 def test_an_optimizer_that_is_no_pure_pair_is_refused():
     with pytest.raises(kb.UsageError, match=r"LBFGS .* step\(model, closure\)"):
         fit(classifier(), optimizer=kb.optim.LBFGS())
@@ -195,199 +159,6 @@ def test_validation_is_without_dropout_and_learns_nothing():
     other = kb.nn.Sequential(kb.nn.Linear(3, 50), kb.nn.Dropout(0.5), kb.nn.Linear(50, 2))
     fit(other, epochs=1)
     np.testing.assert_array_equal(weights(model), weights(other))
-
-
-# Callbacks, early stopping, interruption
-
-
-class Watch(Callback):
-    def __init__(self):
-        self.events, self.weights = [], []
-
-    def on_train_begin(self, run):
-        self.events.append("train")
-
-    def on_epoch_begin(self, run):
-        self.events.append(run.epoch)
-
-    def on_epoch_end(self, run):
-        self.events.append(dict(run.logs))
-        self.weights.append(weights(run.model))
-
-    def on_train_end(self, run):
-        self.events.append("end")
-
-
-def test_callbacks_are_told():
-    watch, seen = Watch(), []
-    history = fit(classifier(), epochs=2, callbacks=[watch, lambda run: seen.append(run.epoch)])
-    assert watch.events == ["train", 1, history.rows[0], 2, history.rows[1], "end"]
-    assert seen == [1, 2]
-    assert fit(classifier(), epochs=5, callbacks=lambda run: run.stop()).epochs == 1
-    with pytest.raises(kb.DTypeError, match="make an object of the class"):
-        fit(classifier(), callbacks=[Watch])
-
-
-def scripted(*values):
-    numbers = iter(values)
-    return {"quality": lambda y, t: next(numbers)}
-
-
-def test_early_stopping_restores_the_best():
-    model, watch = classifier(), Watch()
-    stop = EarlyStopping("quality", patience=2)
-    history = fit(model, epochs=9, metrics=scripted(3, 2, 1, 5, 6, 7), callbacks=[watch, stop])
-    assert (history.epochs, history.best_epoch, history.kept_epoch, history.stopped_early) == (5, 3, 3, True)
-    np.testing.assert_array_equal(weights(model), watch.weights[2])
-    up = fit(
-        classifier(), epochs=4, metrics=scripted(1, 2, 3, 2), callbacks=EarlyStopping("quality", mode="max", patience=3)
-    )
-    assert (up.best_epoch, up.stopped_early) == (3, False)
-    small = EarlyStopping("quality", patience=2, min_delta=0.5, restore_best=False)
-    assert fit(classifier(), epochs=9, metrics=scripted(3, 2.9, 2.8, 2.7), early_stopping=small).epochs == 3
-    with pytest.raises(kb.UsageError, match="no 'nonsense' to monitor; there are loss"):
-        fit(classifier(), early_stopping=EarlyStopping("nonsense"))
-
-
-def test_a_validation_that_is_not_a_number_is_never_the_best():
-    stop = EarlyStopping("quality", patience=9)
-    history = fit(classifier(), epochs=3, metrics=scripted(np.nan, 2.0, np.nan), callbacks=stop)
-    assert history.best_epoch == 2
-
-
-def test_ctrl_c_keeps_the_best_weights_so_far():
-    model, watch = classifier(), Watch()
-
-    def interrupt(run):
-        if run.epoch == 3:
-            raise KeyboardInterrupt
-
-    stop = EarlyStopping("quality", patience=9)
-    history = fit(model, epochs=9, metrics=scripted(3, 1, 2), callbacks=[watch, interrupt, stop])
-    assert history.interrupted
-    assert (history.epochs, history.kept_epoch) == (3, 2)
-    np.testing.assert_array_equal(weights(model), watch.weights[1])
-
-
-def test_ctrl_c_in_the_middle_of_a_step_keeps_the_last_complete_one():
-    steps = []
-
-    def counting(x):
-        steps.extend([x] * (len(x) == 5))  # the trial before the training has eight rows
-        if len(steps) == 4:
-            raise KeyboardInterrupt
-        return x
-
-    model, expected = kb.nn.Sequential(classifier(), counting), classifier()
-    history = fit(model, epochs=9, shuffle=False)
-    assert history.interrupted
-    assert (history.epochs, history.kept_epoch) == (0, None)
-    fit(expected, (X[:15], LABELS[:15]), epochs=1, shuffle=False)
-    np.testing.assert_array_equal(weights(model), weights(expected))
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the timer's destructor
-def test_a_real_signal():
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    model = classifier()
-    before = kb.evaluate(model, (X, LABELS), "cross_entropy")
-    history = fit(model, epochs=10**6, callbacks=[lambda run: timer.start() if run.epoch == 1 else None])
-    timer.join()
-    assert history.interrupted
-    assert 0 < history.epochs < 10**6
-    assert kb.evaluate(model, (X, LABELS), "cross_entropy") < before
-
-
-def test_progress_goes_to_stderr_and_is_quiet_in_a_pipe(capsys):
-    fit(classifier())
-    assert capsys.readouterr() == ("", "")
-    fit(classifier(), progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 3
-    assert "epoch 3/3  loss " in err
-
-
-# The gradient check
-
-
-class Square(kb.Function):
-    factor = 2.0
-
-    def forward(self, x):
-        self.x = x
-        return x * x
-
-    def backward(self, g):
-        return self.factor * self.x * g
-
-
-class Wrong(Square):
-    factor = 1.0
-
-
-class WrongLayer(kb.nn.Module):
-    def forward(self, x):
-        return Wrong()(x)
-
-
-def test_the_check_confirms_this_very_network():
-    history = fit(classifier(hidden=30), check=True)
-    assert isinstance(history.grad_check, GradCheck)
-    assert history.grad_check.checked == 50
-    assert 0 <= history.grad_check.max_error < 1e-7
-    assert "agree to" in str(history.grad_check)
-    assert "on 50 parameters" in str(history.grad_check)
-    assert fit(kb.nn.Linear(3, 2), check=True).grad_check.checked == 8
-    assert fit(classifier()).grad_check is None
-
-
-def test_the_check_says_what_it_found():
-    assert str(GradCheck(1.96e-9, 50)) == "backpropagation and numerical differentiation agree to 2e-9 on 50 parameters"
-    assert str(GradCheck(0.0, 4)) == "backpropagation and numerical differentiation agree exactly on 4 parameters"
-
-
-def test_a_wrong_backward_is_not_trained():
-    model = kb.nn.Sequential(kb.nn.Linear(3, 4), WrongLayer(), kb.nn.Linear(4, 2))
-    before = weights(model)
-    with pytest.raises(kb.GradientError, match="Wrong"):
-        fit(model, check=True)
-    np.testing.assert_array_equal(weights(model), before)
-    fit(model, check=False)
-    right = kb.nn.Sequential(kb.nn.Linear(3, 4), lambda x: Square()(x), kb.nn.Linear(4, 2))
-    assert fit(right, check=True).grad_check.functions == ("Square",)
-
-
-def test_a_wrong_gradient_outside_of_functions_is_found():
-    def cut(y, t):
-        return kb.nn.losses.cross_entropy(y, t) + kb.nn.losses.cross_entropy(y.detach(), t)
-
-    with pytest.raises(kb.GradientError, match="gradient check"):
-        fit(classifier(), loss=cut, check=True)
-
-
-def test_kinks_and_dropout_do_not_disturb_the_check():
-    layers = [kb.nn.Linear(3, 40), kb.nn.ReLU(), kb.nn.Dropout(0.5), kb.nn.Linear(40, 2)]
-    model = kb.nn.Sequential(*layers)
-    model[0].bias.assign(np.zeros(40))
-    x = X.copy()
-    x[:8] = 0.0  # every unit stands on its kink for the examples of the check
-    history = fit(model, (x, LABELS), check=True)
-    assert history.grad_check.max_error < 1e-7
-    assert history.grad_check.checked > 0
-
-
-def test_a_model_in_low_precision_cannot_be_checked():
-    model = kb.nn.Sequential(kb.nn.Linear(3, 2), lambda x: x.astype(np.float32))
-    with pytest.raises(kb.GradientError, match="float32"):
-        fit(model, check=True)
-
-
-def test_a_model_that_cannot_be_copied_cannot_be_checked():
-    model = classifier()
-    model.lock = threading.Lock()
-    with pytest.raises(kb.GradientError, match="cannot be copied"):
-        fit(model, check=True)
 
 
 # Refusals
