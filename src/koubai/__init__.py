@@ -26,6 +26,7 @@ _HOME = {
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
     "koubai.explain.messages": ("Messages", "messages"),
     "koubai.explain.record": ("Record", "record"),
+    "koubai.explain.rows": ("Pushes", "example_gradients", "pushes"),
     "koubai.train": ("History", "StepReport", "evaluate", "fit", "load", "save", "verify_step"),
 }  # fmt: skip
 _MODULES = ("data", "nn", "numpy", "optim", "special", "train")
@@ -90,6 +91,9 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.explain.messages import messages as messages
     from koubai.explain.record import Record as Record
     from koubai.explain.record import record as record
+    from koubai.explain.rows import Pushes as Pushes
+    from koubai.explain.rows import example_gradients as example_gradients
+    from koubai.explain.rows import pushes as pushes
     from koubai.graph import Op as Op
     from koubai.graph import Sample as Sample
     from koubai.graph import Type as Type

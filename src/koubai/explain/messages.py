@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from koubai.diff import batched, reverse_mode
-from koubai.errors import DTypeError, TracingError, UnsupportedError, UsageError
+from koubai.diff import reverse_mode
+from koubai.errors import DTypeError, UnsupportedError
 from koubai.explain.chain import Step, chain_of, flow
-from koubai.graph import Node, constant, placeholder
+from koubai.explain.examples import Pull, each_alone, refuse_interaction, refuse_loss
 from koubai.nn import Module
 from koubai.nn.examples import aligned, as_pair
 from koubai.nn.losses.lookup import loss_function
 from koubai.ops.define import is_elementwise
-from koubai.tensor import Tensor, grad, vmap
+from koubai.tensor import grad
 
 __all__ = ["Messages", "messages"]
 
@@ -101,28 +101,14 @@ def messages(model: Module, x: Any, t: Any, loss: str | Callable[[Any, Any], Any
     x, t = as_pair((x, t), model, "messages")
     steps = chain_of("messages", model, x)
     y = steps[-1].after.value if steps else x
-    received = _from_loss(function, y, aligned(t, y))
+    t = aligned(t, y)
+    refuse_loss("messages", function, y, t)
+    received = np.asarray(grad(lambda y: each_alone(function, y, t).sum())(y))
     found = [received.reshape(len(x), -1, 1)]
     for step in reversed(steps):
         sent, received = _sent(step, received)
         found.append(sent)
     return Messages(found[::-1], [*(step.name for step in steps), "loss"])
-
-
-def _from_loss(loss: Callable[[Any, Any], Any], y: Array, t: Array) -> Array:
-    """dE/dy of each example, its loss being that of a batch with it alone."""
-    whole = loss(constant(y, Tensor, requires_grad=True), t)  # errors of shapes and labels come out of this one
-    if not isinstance(whole, Node) or whole.size != 1:  # type: ignore[attr-defined]
-        got = f"shape {whole.shape}" if isinstance(whole, Node) else type(whole).__name__
-        raise UsageError(f"messages: the loss must return a tensor with one number for the examples; got {got}")
-
-    def alone(y: Any, t: Any) -> Any:
-        return loss(y[None], t[None])
-
-    try:
-        return np.asarray(vmap(grad(alone))(y, t))
-    except TracingError:  # a loss that decides by values
-        return np.stack([grad(alone)(a, b) for a, b in zip(y, t)])
 
 
 def _sent(step: Step, received: Array) -> tuple[Array, Array]:
@@ -140,8 +126,8 @@ def _sent(step: Step, received: Array) -> tuple[Array, Array]:
         sent = np.zeros((rows, receivers, receivers), flat.dtype)
         sent[:, range(receivers), range(receivers)] = flat
         return sent, np.asarray(g)
-    pull = _Pull(before, after)
-    _refuse_interaction(step, pull)
+    pull = Pull(before, after)
+    refuse_interaction("messages", step.name, pull)
     one_each = np.zeros((senders, rows, senders), received.dtype)
     one_each[range(senders), :, range(senders)] = received.reshape(rows, senders).T
     stack = pull(one_each.reshape(senders, *received.shape))
@@ -149,42 +135,7 @@ def _sent(step: Step, received: Array) -> tuple[Array, Array]:
     return sent, sent.sum(axis=-1).reshape(before.shape)
 
 
-class _Pull:
-    """A stack of gradients of `after`, brought back to `before`, all at once."""
-
-    def __init__(self, before: Any, after: Any) -> None:
-        self.before = before
-        self.g = placeholder(after.type, Tensor)
-        (self.back,) = reverse_mode([after], [self.g], [before], record=True)
-
-    def __call__(self, stack: Array) -> Array:
-        if self.back is None:
-            return np.zeros((len(stack), *self.before.shape), self.before.dtype)
-        return np.asarray(batched([self.back], [self.g], [stack], len(stack), record=False)[0])
-
-
 def _is_diagonal(before: Any, after: Any) -> bool:
     """Whether each number of `after` is a function of the one number of `before` at its place."""
     steps = [node for node in flow(before, after) if node is not before]
     return all(is_elementwise(node.op) and node.shape == before.shape for node in steps)
-
-
-def _refuse_interaction(step: Step, pull: _Pull) -> None:
-    """Refuse a step in which an example's result depends on another example.
-
-    Any two examples differ in some binary digit of their number. So for each digit the examples that have it send
-    random gradients, and those that have it not must receive none; then the other way round.
-    """
-    shape = step.after.shape
-    numbers = np.arange(shape[0])
-    sides = [(numbers >> k & 1) == bit for k in range((shape[0] - 1).bit_length()) for bit in (0, 1)]
-    if not sides:
-        return
-    random = np.random.default_rng(0).uniform(1.0, 2.0, (len(sides), *shape)).astype(step.after.dtype)
-    senders = np.array(sides).reshape(len(sides), -1, *(1,) * (len(shape) - 1))
-    back = pull(np.where(senders, random, 0)).reshape(len(sides), shape[0], -1)
-    if (np.abs(back).max(axis=2, initial=0) > 0)[~np.array(sides)].any():
-        raise UnsupportedError(
-            f"messages: in {step.name} the examples influence each other (as in batch normalization in training), so "
-            f"there is no message of one example; call model.eval() first, or look at kb.record of the loss"
-        )
