@@ -235,3 +235,85 @@ def test_a_product_copies_an_operand_that_has_no_strides(monkeypatch: pytest.Mon
     monkeypatch.setattr(plan, "_operands", lambda node: [])  # otherwise such an operand stands in memory
     both(lambda a, i, b: a[i] @ b, np.arange(45.0).reshape(9, 5), np.array([3, 1, 8, 0]), np.arange(30.0).reshape(5, 6))
     both(lambda a, b: knp.roll(a, 2, axis=1) @ b, np.arange(15.0).reshape(3, 5), np.arange(30.0).reshape(5, 6))
+
+
+class Scales(kb.nn.Module):
+    """Whose buffer doubles at every call."""
+
+    def __init__(self) -> None:
+        self.times = kb.nn.Buffer(np.float32(2.0))
+        self.inner = kb.nn.ModuleDict({"first": kb.nn.Linear(2, 2, dtype=np.float64)})
+        self.layers = kb.nn.Sequential(kb.nn.Tanh(), kb.nn.Linear(2, 2, dtype=np.float64))
+
+    def forward(self, x: Any) -> Any:
+        y = self.layers(self.inner["first"](x)) * self.times
+        self.times = self.times * 2
+        return y + sum(p.sum() for p in self.layers.parameters())
+
+
+def other_weight(model: Any) -> None:
+    model.layers[1].weight = kb.nn.Parameter(np.array([[5.0, 6.0], [7.0, 8.0]]))
+
+
+def other_layer(model: Any) -> None:
+    model.layers[0] = kb.nn.ReLU()
+
+
+def other_entry(model: Any) -> None:
+    del model.inner["first"]
+    model.inner["first"] = kb.nn.Tanh()
+
+
+def one_more_layer(model: Any) -> None:
+    model.layers.append(kb.nn.Tanh())
+
+
+def no_layer(model: Any) -> None:
+    del model.layers
+    model.layers = kb.nn.Sequential(kb.nn.Sigmoid())
+
+
+def no_bias(model: Any) -> None:
+    model.layers[1].bias = None
+
+
+def wider_weights(model: Any) -> None:
+    model.layers[1].weight.value, model.layers[1].bias.value = np.ones((2, 5)), np.ones(5)
+
+
+def other_dtype(model: Any) -> None:
+    model.astype(np.float32)
+
+
+def exact_buffer(model: Any) -> None:
+    model.times = kb.nn.Buffer(np.float64(1.1))
+
+
+def longer_buffer(model: Any) -> None:
+    model.times = kb.nn.Buffer(np.arange(2.0))
+
+
+def cast_buffer(model: Any) -> None:
+    model._members["times"].value = np.float64(1.1)
+
+
+CHANGES = [other_weight, other_layer, other_entry, one_more_layer, no_layer, no_bias, wider_weights, other_dtype,
+           exact_buffer, longer_buffer, cast_buffer]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_model_that_was_changed_is_traced_anew(change: Any) -> None:
+    compiled, model = Scales().init(0), Scales().init(0)
+    f = kb.compile(lambda x: compiled(x))
+    x = np.random.default_rng(0).normal(size=(3, 2))
+    for k in range(4):
+        if k == 2:
+            change(compiled)
+            change(model)
+        got, want = f(x), model(x).numpy()
+        np.testing.assert_allclose(got, want, rtol=1e-13 if got.dtype == np.float64 else 1e-6)
+        assert got.dtype == want.dtype
+        np.testing.assert_array_equal(compiled.times.value, model.times.value)
+        assert compiled.times.dtype == model.times.dtype
+    (traces,) = f.programs.values()
+    assert len(traces) == 2

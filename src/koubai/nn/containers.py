@@ -46,30 +46,30 @@ class _Ordered(Module):
     """Modules by position."""
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._present())
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(list(self._members.values()))
+        return iter(list(self._present().values()))
 
     def __getitem__(self, key: int | slice | str) -> Any:
         if isinstance(key, str):
-            if key not in self._members:
-                known = ", ".join(self._members)
+            if key not in self._present():
+                known = ", ".join(self._present())
                 raise KeyError(f"{type(self).__name__} has no module named {key!r}; it has {known}")
-            return self._members[key]
+            return self._present()[key]
         if isinstance(key, slice):
             part = type(self)()
-            for name, module in list(self._members.items())[key]:
+            for name, module in list(self._present().items())[key]:
                 part._register(str(len(part)) if name.isdigit() else name, module)
             return part
-        return self._members[self._name(key)]
+        return self._present()[self._name(key)]
 
     def __setitem__(self, key: int | str, module: Any) -> None:
         name = key if isinstance(key, str) else self._name(key)
         self._register(name, _as_module(type(self).__name__, module))
 
     def _name(self, key: int) -> str:
-        names = list(self._members)
+        names = list(self._present())
         try:
             return names[as_index(key)]
         except IndexError:
@@ -120,7 +120,7 @@ class Sequential(_Ordered):
             self._register(name, _as_module(f"Sequential({name}=...)", layer))
 
     def forward(self, x: Any) -> Any:
-        for module in self._members.values():
+        for module in self._present().values():
             x = module(x)
         return x
 
@@ -162,34 +162,34 @@ class ModuleDict(Module):
         raise UnsupportedError("ModuleDict only holds modules; call them by name")
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._present())
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._members))
+        return iter(list(self._present()))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._members
+        return name in self._present()
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._members:
-            known = ", ".join(self._members) or "none"
+        if name not in self._present():
+            known = ", ".join(self._present()) or "none"
             raise KeyError(f"ModuleDict has no module named {name!r}; it has {known}")
-        return self._members[name]
+        return self._present()[name]
 
     def __setitem__(self, name: str, module: Any) -> None:
         self._register(name, _as_module(f"ModuleDict[{name!r}]", module))
 
     def __delitem__(self, name: str) -> None:
-        del self._members[name]
+        self._remove(name)
 
     def keys(self) -> KeysView[str]:
         """The names."""
-        return self._members.keys()
+        return self._present().keys()
 
     def values(self) -> ValuesView[Module]:
         """The modules."""
-        return self._members.values()
+        return self._present().values()
 
     def items(self) -> ItemsView[str, Module]:
         """Names and modules."""
-        return self._members.items()
+        return self._present().items()

@@ -75,7 +75,7 @@ class Module(Registered):
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules that stand directly in this one."""
-        return ((name, member) for name, member in self._members.items() if isinstance(member, Module))
+        return ((name, member) for name, member in self._present().items() if isinstance(member, Module))
 
     def children(self) -> Iterator[Module]:
         """The modules that stand directly in this one."""

@@ -26,11 +26,12 @@ class Registered:
     _members: dict[str, Any]
     _parent: tuple[weakref.ref[Registered], str] | None
     _seed: int
+    _replaced: int  # how often members came, went or were replaced; but for buffers that take new values
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Here and not in __init__, so that a subclass need not call super().__init__().
         self = super().__new__(cls)
-        self.__dict__.update(_training=True, _members={}, _parent=None, _seed=0)
+        self.__dict__.update(_training=True, _members={}, _parent=None, _seed=0, _replaced=0)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -43,7 +44,7 @@ class Registered:
         elif isinstance(old, Buffer) and value is not None:
             self._replace_buffer(name, value)
         elif value is None:
-            del self._members[name]
+            self._remove(name)
             object.__setattr__(self, name, None)
         else:
             raise UsageError(
@@ -62,7 +63,12 @@ class Registered:
             raise UsageError(f"{kind}.{name}: a module cannot contain itself")
         self.__dict__.pop(name, None)
         self._members[name] = value
+        self.__dict__["_replaced"] += 1
         value.link(self, name)
+
+    def _remove(self, name: str) -> None:
+        del self._members[name]
+        self.__dict__["_replaced"] += 1
 
     def _replace_buffer(self, name: str, value: Any) -> None:
         new = self._members[name].successor(value)
@@ -97,8 +103,18 @@ class Registered:
         overrides = substituted.get()
         if overrides is not None and (id(self), name) in overrides:
             return overrides[id(self), name]
-        watch = watched.get() if isinstance(member, Buffer) else None
-        return member if watch is None else self._state_of(watch, name).now
+        watch = watched.get()
+        if watch is None:
+            return member
+        self._present()
+        return self._state_of(watch, name).now if isinstance(member, Buffer) else member
+
+    def _present(self) -> dict[str, Any]:
+        """The members. A trace that reads them holds until one is replaced."""
+        watch = watched.get()
+        if watch is not None:
+            watch.setting((id(self), "members"), lambda: self._replaced)
+        return self._members
 
     @property
     def training(self) -> bool:
@@ -113,7 +129,9 @@ class Registered:
         object.__setattr__(self, "_training", bool(mode))
 
     def __delattr__(self, name: str) -> None:
-        if self._members.pop(name, None) is None:
+        if name in self._members:
+            self._remove(name)
+        else:
             object.__delattr__(self, name)
 
     def __dir__(self) -> list[str]:
@@ -148,14 +166,14 @@ class Registered:
     def _walk(self) -> Iterator[tuple[str, Registered, str, Any]]:
         """Every member in order of registration: path, owner, the name there, member. Each module once."""
         seen = {id(self)}
-        stack = [(name, self, name, member) for name, member in reversed(self._members.items())]
+        stack = [(name, self, name, member) for name, member in reversed(self._present().items())]
         while stack:
             path, owner, name, member = stack.pop()
             if isinstance(member, Registered):
                 if id(member) in seen:
                     continue
                 seen.add(id(member))
-                inside = reversed(member._members.items())
+                inside = reversed(member._present().items())
                 stack += [(f"{path}.{key}", member, key, inner) for key, inner in inside]
             yield path, owner, name, member
 

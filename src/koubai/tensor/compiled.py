@@ -26,8 +26,8 @@ def compile(f: Callable[..., Any]) -> Compiled:
     At the first call with arguments of some types (shapes and dtypes) `f` runs once on tensors of which only
     the types are known; the graph that it leaves is compiled and kept for these types. Tensors that `f`
     reaches by itself, parameters among them, are read anew at every call; what it assigns to a model's
-    buffers is assigned after every call. Arguments that are not arrays (numbers, strings, None) and whether
-    a model is in training are constants: another value is traced anew.
+    buffers is assigned after every call. Arguments that are not arrays (numbers, strings, None), whether a
+    model is in training and which layers it has are constants: another one is traced anew.
 
     Parameters
     ----------

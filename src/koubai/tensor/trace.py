@@ -100,7 +100,7 @@ class Trace:
                 )
 
     def holds(self) -> bool:
-        """Whether a new trace would be the same: settings and the types of captured tensors have not changed."""
+        """Whether a new trace would be the same: settings, and types of states and captured tensors, are as before."""
         return self.watch.holds() and all(node.type == of for node, of in zip(self.captured, self._types))
 
 

@@ -1,9 +1,9 @@
 """What a traced function reads besides its arguments, and what it changes.
 
 While `koubai.compile` traces, a `Watch` is in place. A setting that is read then (whether a model is in
-training) must be the same at a later call, or the function is traced anew. A state (a running mean, a
-counter) becomes an input of the program, and what is assigned to it one more output, written back after
-each call.
+training, which layers it has) must be the same at a later call, or the function is traced anew. A state (a
+running mean, a counter) becomes an input of the program, and what is assigned to it one more output, written
+back after each call.
 """
 
 from __future__ import annotations
@@ -38,6 +38,12 @@ class State:
     read: Callable[[], Any]
     write: Callable[[Any], None]
 
+    def holds(self) -> bool:
+        """Whether the value still is of the type with which it was traced."""
+        value = self.read()
+        of = self.before.type
+        return bool(value.shape == of.shape and value.dtype == of.dtype)
+
 
 class Watch:
     """Settings and states met during one trace, each once."""
@@ -60,8 +66,9 @@ class Watch:
         return self.states[key]
 
     def holds(self) -> bool:
-        """Whether every setting is what it was."""
-        return all(read() == value for read, value in self.settings.values())
+        """Whether every setting is what it was, and every state of the type that it had."""
+        settled = all(read() == value for read, value in self.settings.values())
+        return settled and all(state.holds() for state in self.states.values())
 
 
 watched: ContextVar[Watch | None] = ContextVar("watched", default=None)
