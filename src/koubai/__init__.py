@@ -25,6 +25,7 @@ _HOME = {
     ),
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
     "koubai.explain.messages": ("Messages", "messages"),
+    "koubai.explain.misconceptions": ("Misconceptions", "misconceptions"),
     "koubai.explain.record": ("Record", "record"),
     "koubai.explain.rows": ("Pushes", "example_gradients", "pushes"),
     "koubai.train": ("History", "StepReport", "evaluate", "fit", "load", "save", "verify_step"),
@@ -89,6 +90,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.errors import VerifyError as VerifyError
     from koubai.explain.messages import Messages as Messages
     from koubai.explain.messages import messages as messages
+    from koubai.explain.misconceptions import Misconceptions as Misconceptions
+    from koubai.explain.misconceptions import misconceptions as misconceptions
     from koubai.explain.record import Record as Record
     from koubai.explain.record import record as record
     from koubai.explain.rows import Pushes as Pushes
