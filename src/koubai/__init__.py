@@ -28,6 +28,7 @@ _HOME = {
     "koubai.explain.misconceptions": ("Misconceptions", "misconceptions"),
     "koubai.explain.record": ("Record", "record"),
     "koubai.explain.rows": ("Pushes", "example_gradients", "pushes"),
+    "koubai.explain.trouble": ("Trouble", "find_trouble"),
     "koubai.train": ("History", "StepReport", "evaluate", "fit", "load", "save", "verify_step"),
 }  # fmt: skip
 _MODULES = ("data", "nn", "numpy", "optim", "special", "train")
@@ -97,6 +98,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.explain.rows import Pushes as Pushes
     from koubai.explain.rows import example_gradients as example_gradients
     from koubai.explain.rows import pushes as pushes
+    from koubai.explain.trouble import Trouble as Trouble
+    from koubai.explain.trouble import find_trouble as find_trouble
     from koubai.graph import Op as Op
     from koubai.graph import Sample as Sample
     from koubai.graph import Type as Type

@@ -5,6 +5,8 @@ A message says what was expected, what came, where, and what to do.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "AxisError",
     "DTypeError",
@@ -76,7 +78,15 @@ class DataError(KoubaiError, ValueError):
 
 
 class TrainingError(KoubaiError, ArithmeticError):
-    """A training that cannot go on, because its loss or its weights are not finite any more."""
+    """A training that cannot go on, because its loss or its weights are not finite any more.
+
+    Attributes
+    ----------
+    trouble : koubai.Trouble or None
+        The first value that is not finite: where it came up, and what it was made of.
+    """
+
+    trouble: Any = None
 
 
 class LabelError(DataError, IndexingError):

@@ -8,7 +8,7 @@ from typing import Any
 from koubai.explain.names import variable_at
 from koubai.graph import Node
 
-__all__ = ["Symbols"]
+__all__ = ["Symbols", "names_of"]
 
 
 class Symbols:
@@ -42,7 +42,7 @@ def symbols_of(order: Sequence[Any]) -> dict[Any, str]:
     order : sequence of nodes
         Inputs before their users.
     """
-    named = {node: node.name or _variable(node) for node in _assigned(order)}
+    named = names_of(order)
     taken = {name for name in named.values() if name}
     symbols: dict[Any, str] = {}
     used: dict[str, int] = {}
@@ -56,6 +56,11 @@ def symbols_of(order: Sequence[Any]) -> dict[Any, str]:
             used[prefix] = n = used.get(prefix, 0) + 1
             symbols[node] = _free(prefix, n, taken)
     return symbols
+
+
+def names_of(order: Sequence[Any]) -> dict[Any, str | None]:
+    """The names that nodes were given: their own, or the user's variables."""
+    return {node: node.name or _variable(node) for node in _assigned(order)}
 
 
 def _free(prefix: str, number: int, taken: set[str]) -> str:

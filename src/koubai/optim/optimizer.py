@@ -297,6 +297,10 @@ class Optimizer(Stepping):
         moved, remembered = self.rule(_split(p), _split(g), slot, t, h)
         return _joined(moved, p), {"step": t, **remembered}
 
+    def rate_of(self, name: str, state: State) -> Any:
+        """The learning rate that the next update uses for the parameter of this name."""
+        return self._rate(self.options_of(name)["lr"], state["step"], state.get("plateau"))
+
     def _rate(self, lr: Any, step: Any, plateau: State | None) -> Any:
         if hasattr(lr, "observe"):
             return lr.init()["lr"] if plateau is None else plateau["lr"]

@@ -15,17 +15,18 @@ from koubai.errors import TrainingError, UsageError
 from koubai.nn import Module
 from koubai.train.callbacks import Callback, EarlyStopping
 from koubai.train.history import History
+from koubai.train.interpreted import InterpretedSteps
 from koubai.train.interrupts import Interrupts
+from koubai.train.locate import refusal
 from koubai.train.metrics import Metric, higher_is_better, one_number, value_on
 from koubai.train.native import Failed, NativeSteps
 from koubai.train.predict import Predictor
-from koubai.train.step import InterpretedSteps, Pass, State, Step, updates_of
+from koubai.train.step import Pass, State, Step, updates_of
 
 __all__ = ["Plan", "Training"]
 
 BETWEEN_CALLBACKS = 0.05  # seconds, so that Ctrl-C is answered at once too
 COMPILING = 0.1  # seconds; compiling takes 0.2 to 0.3 once, and some hundredths when the cache has it
-REMEDY = "lower the learning rate, standardize the inputs, or clip the gradient (clip=1.0)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Training:
             final = self._so_far()
         except TrainingError as error:
             final = self._so_far(finite=False)
-            raise TrainingError(f"epoch {self.epoch}, {error}; {REMEDY}") from None
+            raise refusal(error, self.epoch) from None
         finally:
             self._interrupts.quiet = True  # a model with some of its parameters from another step is of no use
             self._step.bind((final or self._work.done[0]).kept())
@@ -188,7 +189,6 @@ class Training:
             raise
         self._note(epochs, seen)
         self._work.done = (self._work.done[0], 0.0, 0, 0)
-        _refuse_not_finite(self._steps.block.arrays, list(self._step.trained))
         pace = BETWEEN_CALLBACKS / max(perf_counter() - began, 1e-9)
         self._epochs_a_call = max(1, int(count * min(max(pace, 0.5), 8.0)))
 
@@ -210,7 +210,6 @@ class Training:
         self._take_steps()
         state, total, seen, _ = self._work.done
         state = state.kept()
-        _refuse_not_finite(list(state.params.values()), list(state.params))
         self._step.bind(state)
         self.logs = {"loss": total / seen}
         if outputs is not None:
@@ -292,13 +291,6 @@ class Training:
             return state
         self.history.kept_epoch = best.epoch
         return best.state
-
-
-def _refuse_not_finite(arrays: Sequence[Any], names: Sequence[str]) -> None:
-    """An update can spoil the weights in the last step, where no loss shows it any more."""
-    for name, value in zip(names, arrays):
-        if not np.isfinite(value).all():
-            raise TrainingError(f"last step: parameter {name} is not finite any more")
 
 
 def _worth_compiling(step: Step, plan: Plan, updates: Sequence[Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,13 @@ from koubai.compile.drive import NOT_FINITE, Course, Epochs, Shuffle, Stretch
 from koubai.compile.program import Frame
 from koubai.diff import reverse_mode
 from koubai.errors import TrainingError, UnsupportedError
-from koubai.graph import Node, topological
-from koubai.nn import standing_in
+from koubai.graph import topological
 from koubai.ops.random import permutation
-from koubai.ops.structure import bind
 from koubai.tensor.trace import Trace
+from koubai.train.locate import all_finite, failure, locate_natively
 from koubai.train.memory import Memory
 from koubai.train.step import Pass, State, Step
+from koubai.train.update import Slopes, slopes
 
 __all__ = ["Failed", "NativeSteps"]
 
@@ -96,6 +96,11 @@ class NativeSteps:
 
     # The state
 
+    @property
+    def names(self) -> list[str]:
+        """The paths of parameters and buffers, in the order of the block's arrays."""
+        return [*self._params, *self._buffers]
+
     def begin(self) -> Any:
         """What stands for the present state, whatever it is when asked."""
         return Live(self, self.block)
@@ -131,15 +136,22 @@ class NativeSteps:
 
         It takes the state's arrays, x, t and the rows of each batch, and gives the loss, the new state and the outputs.
         """
+        return self.traced_with(sizes, reverse_mode)[0]
+
+    def traced_with(self, sizes: tuple[int, ...], back: Any) -> tuple[Trace, Slopes]:
+        """The same, with somebody else's reverse mode; and the gradients on the way."""
         count = len(self.block.arrays)
+        seen: list[Slopes] = []
 
         def update(*given: Any) -> Any:
-            return self._update(given[:count], given[count], given[count + 1], given[count + 2 :])
+            results, of = self._update(given[:count], given[count], given[count + 1], given[count + 2 :], back)
+            seen.append(of)
+            return results
 
         rows = [np.zeros(size, np.int64) for size in sizes]
         trace = Trace(update, [*self.block.arrays, self.step.x, self.step.t, *rows], tuple)
         self._refuse_outside(trace)
-        return trace
+        return trace, seen[0]
 
     def _refuse_outside(self, trace: Trace) -> None:
         """Refuse parameters that are reached past the model: they would stand still, and their gradient be lost."""
@@ -178,46 +190,16 @@ class NativeSteps:
         start = count + 2
         return _Kind(frame, buffers[start : start + len(sizes)], of[1 + len(moved) :], value, held)
 
-    def _update(self, state: Sequence[Any], x: Any, t: Any, rows: Sequence[Any]) -> list[Any]:
-        """The loss, the new state and the outputs, as a function of tensors."""
+    def _update(self, state: Sequence[Any], x: Any, t: Any, rows: Sequence[Any], back: Any) -> tuple[list[Any], Slopes]:
+        """The loss, the new state and the outputs, as a function of tensors; and the gradients on the way."""
         step = self.step
         n, m = len(self._params), len(self._buffers)
         params, buffers, memory = dict(zip(self._params, state)), dict(zip(self._buffers, state[n:])), state[n + m :]
-        variables = {name: _variable(p) for name, p in params.items()}
-        total: Any = None
-        grads: dict[str, Any] = {}
-        outputs = []
-        seen = sum(r.shape[0] for r in rows)
-        for r in rows:
-            with standing_in(step.model, {**variables, **buffers}) as present:
-                y = step.model(x[r])
-                loss = step.loss(y, t[r])  # which may read the model's parameters too
-                buffers = present()
-            outputs.append(y)
-            size = r.shape[0]
-            one = loss.dtype.type(1)
-            found = reverse_mode([loss], [one], list(variables.values()), record=True)
-            part = {name: g for name, g in zip(variables, found) if g is not None}
-            if len(rows) == 1:
-                total, grads = loss, part
-                continue
-            weighted = {name: g * g.dtype.type(size) for name, g in part.items()}
-            grads = {
-                name: grads[name] + weighted[name] if name in grads and name in weighted
-                else grads.get(name, weighted.get(name))
-                for name in {**grads, **weighted}
-            }  # fmt: skip
-            scaled = loss * loss.dtype.type(size)
-            total = scaled if total is None else total + scaled
-        if len(rows) > 1:
-            grads = {name: g / g.dtype.type(seen) for name, g in grads.items()}
-            total = total / total.dtype.type(seen)
-        if step.clip is not None:
-            grads = step.clip(grads)
-        moved, remembered = step.optimizer.update(grads, self._memory.traced(memory), params)
-        kept = [buffers[name] for name in self._buffers]
-        return [total, *(moved[name] for name in self._params), *kept,
-                *self._memory.after(remembered, memory), *(outputs if self.outputs else [])]  # fmt: skip
+        of = slopes(step, params, buffers, x, t, rows, back)
+        moved, remembered = step.optimizer.update(of.clipped, self._memory.traced(memory), params)
+        results = [of.loss, *(moved[name] for name in self._params), *(of.buffers[name] for name in self._buffers),
+                   *self._memory.after(remembered, memory), *(of.outputs if self.outputs else [])]  # fmt: skip
+        return results, of
 
     # Running
 
@@ -227,18 +209,53 @@ class NativeSteps:
         Raises
         ------
         TrainingError
-            When a loss is not finite; the state is that before the step.
+            When a loss or a weight is not finite; the state is that before the step. The error knows the first
+            value that is not.
         """
         state, total, seen, first = work.done
         before = self.block.bytes.copy()
-        course = Course(self._stretches(work, first, last), total, seen)
-        status = self._run(course, before)
-        done = first + course.steps
-        work.done = (state, course.total, course.seen, done)
-        if status == NOT_FINITE:
+
+        def advance(start: int, stop: int) -> Course:
+            course = Course(self._stretches(work, first + start, first + stop), total, seen)
+            self._run(course, before)
+            return course
+
+        course = advance(0, last - first)
+        if course.steps < last - first or not self._finite():
+            good = self._last_good(before, advance, course.steps)
             self.block.bytes[:] = before
-            self._run(Course(self._stretches(work, first, done)), before)
-            raise TrainingError(f"step {done + 1}: the loss became {course.loss}")
+            whole = advance(0, good)
+            work.done = (state, whole.total, whole.seen, first + good)
+            loss = course.loss if good == course.steps else None
+            raise failure(first + good, loss, locate_natively(self, work.order, work.updates[first + good]))
+        work.done = (state, course.total, course.seen, last)
+
+    def _finite(self) -> bool:
+        """Whether the parameters are."""
+        return all_finite(self.block.arrays[: len(self._params)])
+
+    def _last_good(self, before: Any, advance: Callable[[int, int], Any], count: int) -> int:
+        """After how many of `count` steps from the state `before` the parameters are finite for the last time.
+
+        Parameters
+        ----------
+        advance : callable
+            ``advance(a, b)`` takes the steps from number a to number b (excluded).
+        """
+        self.block.bytes[:] = before  # a step whose loss is not finite has changed it too
+        advance(0, count)
+        if self._finite():
+            return count
+        good, bad, kept = 0, count, before
+        while bad - good > 1:
+            middle = (good + bad) // 2
+            self.block.bytes[:] = kept
+            advance(good, middle)
+            if self._finite():
+                good, kept = middle, self.block.bytes.copy()
+            else:
+                bad = middle
+        return good
 
     def run_epochs(self, updates: list[Any], order: Any, keys: Any, count: int, best: float) -> Epochs:
         """Take all steps of so many epochs.
@@ -254,7 +271,8 @@ class NativeSteps:
         Raises
         ------
         TrainingError
-            When a loss is not finite; the state is that before the step.
+            When a loss or a weight is not finite; the state is that before the step. The error knows the first
+            value that is not.
         """
         work = Pass(order, updates, None, (None, 0.0, 0, 0))
         stretches = self._stretches(work, 0, len(updates))
@@ -264,23 +282,40 @@ class NativeSteps:
             made = Epochs(self.block.bytes, self.kept.bytes, np.empty(epochs), best, shuffle)
             return Course(stretches, epochs=made), made
 
+        def advance(start: int, stop: int) -> None:
+            while start < stop:
+                epoch, k = divmod(start, len(updates))
+                last = min(len(updates), k + stop - start)
+                shuffled(epoch)
+                self._run(Course(self._stretches(work, k, last)), before)
+                start += last - k
+
+        def shuffled(epoch: int) -> None:
+            if keys is not None:
+                order[:] = permutation(tuple(keys[epoch].tolist()), len(order))
+
         before = self.block.bytes.copy()
         whole, epochs = course(count)
-        if self._run(whole, before) == NOT_FINITE:
+        if self._run(whole, before) == NOT_FINITE or not self._finite():
+            good = self._last_good(before, advance, whole.steps)
             self.block.bytes[:] = before
-            if epochs.done:
-                self._run(course(epochs.done)[0], before)
-            done = whole.steps - epochs.done * len(updates)
-            if keys is not None:
-                order[:] = permutation(tuple(keys[epochs.done].tolist()), len(order))
-            self._run(Course(self._stretches(work, 0, done)), before)
-            raise Failed(epochs, f"step {done + 1}: the loss became {whole.loss}")
+            again, epochs = course(good // len(updates))
+            if len(epochs.sums):
+                self._run(again, before)
+            advance(len(epochs.sums) * len(updates), good)
+            shuffled(len(epochs.sums))
+            k = good - len(epochs.sums) * len(updates)
+            loss = whole.loss if good == whole.steps else None
+            error = failure(k, loss, locate_natively(self, order, updates[k]), Failed)
+            error.epochs = epochs
+            raise error
         return epochs
 
     def _run(self, course: Course, before: Any) -> int:
         """Run; where Ctrl-C or an error in a callback ends it, the state is what it was before."""
         try:
-            return course.run()
+            with np.errstate(all="ignore"):  # as interpreted: what is not finite is found out afterwards
+                return course.run()
         except BaseException:
             self.block.bytes[:] = before
             raise
@@ -312,15 +347,6 @@ class NativeSteps:
 
 
 class Failed(TrainingError):
-    """A loss that is not finite, after some epochs that were completed."""
+    """A loss or weights that are not finite, after some epochs that were completed."""
 
-    def __init__(self, epochs: Epochs, message: str) -> None:
-        super().__init__(message)
-        self.epochs = epochs
-
-
-def _variable(p: Any) -> Any:
-    node = bind(p)
-    assert isinstance(node, Node)
-    node.requires_grad = True
-    return node
+    epochs: Epochs

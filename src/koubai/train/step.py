@@ -1,7 +1,4 @@
-"""One training step as a pure function, and the runner that takes many of them, interpreted.
-
-`native` has its compiled counterpart with the same three methods.
-"""
+"""One training step as a pure function, interpreted; what it changes, and an epoch under way."""
 
 from __future__ import annotations
 
@@ -9,13 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from koubai.diff import gradients
-from koubai.errors import TrainingError, UsageError
+from koubai.errors import UsageError
 from koubai.nn import Module
 
-__all__ = ["InterpretedSteps", "Pass", "State", "Step", "updates_of"]
+__all__ = ["Pass", "State", "Step", "updates_of"]
 
 Batch = tuple[int, int]  # from where to where in the epoch's order
 
@@ -153,36 +148,3 @@ def _added(sums: Any, found: dict[str, Any], count: int) -> dict[str, Any]:
     return {name: sums[name] + g if name in sums else g for name, g in weighted.items()} | {
         name: g for name, g in sums.items() if name not in weighted
     }
-
-
-class InterpretedSteps:
-    """Runs steps one by one in Python.
-
-    `begin` gives what stands for the state at the start, `run` takes steps, `take` goes on from another state.
-    """
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-
-    def begin(self) -> State:
-        return self._step.state()
-
-    def take(self, state: State) -> State:
-        return state
-
-    def run(self, work: Pass, last: int) -> None:
-        """Take the steps of a pass up to update number `last` (excluded), committing after each.
-
-        Raises
-        ------
-        TrainingError
-            When a loss is not finite; the state is that before the step.
-        """
-        with np.errstate(all="ignore"):
-            state, total, seen, first = work.done
-            for k in range(first, last):
-                new, loss, count = self._step(state, work.order, work.updates[k], work.outputs)
-                if not np.isfinite(loss):
-                    raise TrainingError(f"step {k + 1}: the loss is not finite any more")
-                state, total, seen = new, total + loss, seen + count
-                work.done = (state, total, seen, k + 1)
