@@ -314,11 +314,13 @@ convolution = register(Op(
     linear=True, batch=_batch_rule((EXAMPLES, EXAMPLES), (OUTPUTS_OF_EACH_GROUP, OF_EACH_GROUP),
                                    (CHANNELS, OUTPUTS, CHANNELS)),
     lower=_loops("y", lambda x, w, **p: _layout("convolution", shape_of(x), shape_of(w), **p)),
-    words=Words("y[n,o,p] = sum over c and k of w[o,c,k] x[n,c, p stride + k dilation - padding]",
-                "dE/dx = the gradient spread out again by w; dE/dw = the windows of x weighted by the gradient",
+    words=Words("y[n, o, p] = sum_{c, k} w[o, c, k] x[n, c, p stride + k dilation - padding]",
+                "dE/dx[n, c, i] = sum_{o, p, k} g[n, o, p] w[o, c, k] (p stride + k dilation - padding == i), "
+                "dE/dw[o, c, k] = sum_{n, p} g[n, o, p] x[n, c, p stride + k dilation - padding]",
                 "A kernel slides over an image and takes a weighted sum at every place; each weight's gradient sums "
                 "over all the places where it was used.",
-                "カーネルを画像上で滑らせ、各位置で重み付き和をとる。重みの勾配は、使われた全位置についての和になる。"),
+                "カーネルを画像上で滑らせ、各位置で重み付き和をとる。重みの勾配は、使われた全位置についての和になる。",
+                symbols=("x", "w")),
     samples=_samples(lambda x, w, g, settings: Sample((x, w), settings)),
     refuses=lambda: [
         Refusal(arrays((1, 3, 5), (2, 2, 2)), _settings(1), ShapeError, "expected 2 channels along axis 1"),
@@ -335,11 +337,13 @@ convolution_input = register(Op(
          lambda h, y, g, w, *, spatial, **p: convolution_weight(h, conjugated(g), kernel=shape_of(w)[2:], **p)),
     linear=True, batch=_batch_rule((EXAMPLES, EXAMPLES), (CHANNELS, OF_EACH_GROUP), (CHANNELS, OUTPUTS, CHANNELS)),
     lower=_loops("x", lambda g, w, *, spatial, **p: _input_layout(shape_of(g), shape_of(w), spatial, p)),
-    words=Words("y[n,c,i] = sum over o and k of w[o,c,k] g[n,o,p] with i = p stride + k dilation - padding",
-                "dE/dg = the convolution of the gradient with w; dE/dw = its windows weighted by g",
+    words=Words("y[n, c, i] = sum_{o, p, k} x[n, o, p] w[o, c, k] (p stride + k dilation - padding == i)",
+                "dE/dx[n, o, p] = sum_{c, k} w[o, c, k] g[n, c, p stride + k dilation - padding], "
+                "dE/dw[o, c, k] = sum_{n, p} x[n, o, p] g[n, c, p stride + k dilation - padding]",
                 "The transposed convolution: every number spreads out over its window, as much as the kernel says; the "
                 "gradient of a convolution by its image.",
-                "転置畳み込み。各要素をカーネルの重みで窓全体へ配る。畳み込みを入力画像で微分した勾配にあたる。"),
+                "転置畳み込み。各要素をカーネルの重みで窓全体へ配る。畳み込みを入力画像で微分した勾配にあたる。",
+                symbols=("x", "w")),
     samples=_samples(lambda x, w, g, settings: Sample((g, w), {**settings, "spatial": x.shape[2:]})),
     refuses=lambda: [
         Refusal(arrays((1, 3, 4), (3, 2, 2)), _settings(1, spatial=(6,)), ShapeError, "(1, 3, 5), but its gradient"),
@@ -353,10 +357,12 @@ convolution_weight = register(Op(
     linear=True, batch=_batch_rule((OF_EACH_GROUP, CHANNELS), (OF_EACH_GROUP, OUTPUTS_OF_EACH_GROUP),
                                    (CHANNELS, CHANNELS, OUTPUTS)),
     lower=_loops("w", lambda x, g, *, kernel, **p: _weight_layout(shape_of(x), shape_of(g), kernel, p)),
-    words=Words("y[o,c,k] = sum over n and p of g[n,o,p] x[n,c, p stride + k dilation - padding]",
-                "dE/dx = g spread out by the gradient as a kernel; dE/dg = the convolution of x with it",
+    words=Words("y[o, c, k] = sum_{n, p} z[n, o, p] x[n, c, p stride + k dilation - padding]",
+                "dE/dx[n, c, i] = sum_{o, p, k} z[n, o, p] g[o, c, k] (p stride + k dilation - padding == i), "
+                "dE/dz[n, o, p] = sum_{c, k} g[o, c, k] x[n, c, p stride + k dilation - padding]",
                 "The windows of an image, weighted and summed; the gradient of a convolution by its kernel.",
-                "画像の各窓に重みを掛けて足し合わせる。畳み込みをカーネルで微分した勾配にあたる。"),
+                "画像の各窓に重みを掛けて足し合わせる。畳み込みをカーネルで微分した勾配にあたる。",
+                symbols=("x", "z")),
     samples=_samples(lambda x, w, g, settings: Sample((x, g), {**settings, "kernel": w.shape[2:]})),
     refuses=lambda: [
         Refusal(arrays((1, 2, 5), (1, 3, 5)), _settings(1, kernel=(2,)), ShapeError, "(1, 3, 4), but its gradient"),

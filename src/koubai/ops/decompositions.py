@@ -73,8 +73,10 @@ def _eigh_jvp(t: Any, y: Any, x: Any, *, lower: bool) -> tuple[Any, Any]:
 eigh = register(Op(
     "eigh", lambda x, *, lower: tuple(np.linalg.eigh(x, "L" if lower else "U")), _eigh_infer,
     vjp=(_eigh_vjp,), jvp=(_eigh_jvp,), batch=matrix_batch,
-    words=Words("A = V diag(w) V^T",
-                "dE/dA = V (diag(g_w) + F o V^T G_v) V^T, F_ij = 1/(w_j - w_i), folded to the triangle read",
+    words=Words("(w, V) = eigh(A), A = V diag(w) V^T",
+                "dE/dA = low(S + S^T), "
+                "S = V (diag(g_w) + F ∘ (V^T G_V)) V^T, F[i, j] = 0 if i == j else 1/(w[j] - w[i]), "
+                "low(X) = (tril(X) if lower else triu(X)) - (X ∘ I)/2",
                 "Eigenvalues and eigenvectors of a symmetric matrix; only one triangle is read, so it receives "
                 "all of the gradient.",
                 "対称行列の固有値と固有ベクトル。片方の三角部分だけを読むので、勾配もそこに入る。"),
@@ -120,8 +122,9 @@ def _eig_jvp(t: Any, y: Any, x: Any) -> tuple[Any, Any]:
 eig = register(Op(
     "eig", _eig, _eig_infer,
     vjp=(_eig_vjp,), jvp=(_eig_jvp,), batch=matrix_batch,
-    words=Words("A = V diag(w) V^-1, columns of V of length one",
-                "dE/dA = V^-H (diag(g_w) + conj F o (V^H G_v - V^H V diag(V^H G_v))) V^H",
+    words=Words("(w, V) = eig(A), A = V diag(w) V^-1",
+                "dE/dA = V^-T (diag(g_w) + conj(F) ∘ (P - V^T V (P ∘ I))) V^T, "
+                "P = V^T G_V, F[i, j] = 0 if i == j else 1/(w[j] - w[i])",
                 "Eigenvalues and eigenvectors of a general matrix, complex in general.",
                 "一般の行列の固有値と固有ベクトル(一般に複素数)。"),
     samples=lambda: [Sample((well_conditioned(3, 3),)), Sample((well_conditioned(2, 2, 2),))],
@@ -221,7 +224,10 @@ def _svd_jvp(t: Any, y: Any, x: Any, *, full: bool) -> tuple[Any, Any, Any]:
 svd = register(Op(
     "svd", lambda x, *, full: tuple(np.linalg.svd(x, full_matrices=full)), _svd_infer,
     vjp=(_svd_vjp,), jvp=(_svd_jvp,), batch=matrix_batch,
-    words=Words("A = U diag(s) V^T", "ds_i/dA = u_i v_i^T; U and V turn by 1/(s_j^2 - s_i^2)",
+    words=Words("(U, s, V^T) = svd(A), A = U diag(s) V^T",
+                "dE/dA = U (diag(g_s) + (F ∘ (P - P^T)) diag(s) + diag(s) (F ∘ (Q - Q^T))) V^T + (G_U - U P) "
+                "diag(s)^-1 V^T + U diag(s)^-1 (G_V - V Q)^T, P = U^T G_U, "
+                "Q = V^T G_V, F[i, j] = 0 if i == j else 1/(s[j]^2 - s[i]^2)",
                 "Singular values and vectors; each singular value's gradient is the product of its two vectors.",
                 "特異値分解。各特異値の勾配は、左右の特異ベクトルの積になる。"),
     samples=lambda: [Sample((arrays((3, 3))[0],), {"full": False}), Sample(arrays((2, 3)), {"full": False}),
@@ -270,7 +276,8 @@ def _qr_jvp(t: Any, y: Any, x: Any, *, full: bool) -> tuple[Any, Any]:
 qr = register(Op(
     "qr", lambda x, *, full: tuple(np.linalg.qr(x, "complete" if full else "reduced")), _qr_infer,
     vjp=(_qr_vjp,), jvp=(_qr_jvp,), batch=matrix_batch,
-    words=Words("A = Q R", "dE/dA = (G_q + Q M) R^-T, M symmetric with the upper triangle of G_r R^T - Q^T G_q",
+    words=Words("(Q, R) = qr(A), A = Q R",
+                "dE/dA = (G_Q + Q (up(M) + up(M)^T)) R^-T, M = G_R R^T - Q^T G_Q, up(X) = triu(X) - (X ∘ I)/2",
                 "An orthonormal basis of the columns and the triangle of their coordinates.",
                 "QR分解。列空間の正規直交基底と、その座標の三角行列。"),
     samples=lambda: [Sample((well_conditioned(3, 3),), {"full": False}), Sample(arrays((4, 2)), {"full": False}),

@@ -56,15 +56,17 @@ def _complex_transform(name: str, forward: Callable[..., Any], adjoint: Callable
 
 fft = _complex_transform(
     "fft", np.fft.fftn, lambda: ifft,
-    Words("y_k = sum over j of x_j e^(-2 pi i j k/n)", "the adjoint: n times the inverse transform of the gradient",
+    Words("y[k] = c sum_j x[j] e^(-2 pi i j k/n), c = 1 if norm == backward else 1/n if norm == forward else 1/sqrt(n)",
+          "dE/dx[j] = c sum_k g[k] e^(2 pi i j k/n)",
           "The discrete Fourier transform; the gradient goes back through the inverse transform, unscaled.",
-          "離散フーリエ変換。勾配はスケーリングなしの逆変換で戻る。"),
+          "離散フーリエ変換。勾配はスケーリングなしの逆変換で戻る。", symbols=("x",)),
 )  # fmt: skip
 ifft = _complex_transform(
     "ifft", np.fft.ifftn, lambda: fft,
-    Words("y_j = 1/n sum over k of x_k e^(2 pi i j k/n)", "the adjoint: 1/n times the transform of the gradient",
+    Words("y[j] = c sum_k x[k] e^(2 pi i j k/n), c = 1 if norm == forward else 1/n if norm == backward else 1/sqrt(n)",
+          "dE/dx[k] = c sum_j g[j] e^(-2 pi i j k/n)",
           "The inverse discrete Fourier transform; the gradient goes back through the transform divided by n.",
-          "逆離散フーリエ変換。勾配は 1/n 倍の順変換で戻る。"),
+          "逆離散フーリエ変換。勾配は 1/n 倍の順変換で戻る。", symbols=("x",)),
 )  # fmt: skip
 
 
@@ -121,9 +123,11 @@ rfft = register(Op(
     "rfft", lambda x, *, axis, norm: np.fft.rfft(x, axis=axis, norm=norm), _rfft_infer,
     vjp=(_rfft_vjp,), linear=True,
     batch=lambda op, size, batched, x, *, axis, norm: op(x, axis=axis + 1, norm=norm),
-    words=Words("y_k = sum over j of x_j e^(-2 pi i j k/n), k <= n/2", "the real part of the adjoint",
+    words=Words("y[k] = c sum_j x[j] e^(-2 pi i j k/n), "
+                "c = 1 if norm == backward else 1/n if norm == forward else 1/sqrt(n)",
+                "dE/dx[j] = c Re(sum_k g[k] e^(2 pi i j k/n))",
                 "The Fourier transform of real numbers: the half of the frequencies that says all.",
-                "実数列のフーリエ変換。独立な半分の周波数だけを返す。"),
+                "実数列のフーリエ変換。独立な半分の周波数だけを返す。", symbols=("x",)),
     samples=_half_samples(),
     refuses=lambda: [Refusal((np.ones(2, complex),), {"axis": 0, "norm": "ortho"}, DTypeError, "expected real"),
                      Refusal((np.ones(0),), {"axis": 0, "norm": "ortho"}, ShapeError, "at least one element")],
@@ -132,10 +136,11 @@ irfft = register(Op(
     "irfft", lambda x, *, n, axis, norm: np.fft.irfft(x, n=n, axis=axis, norm=norm), _irfft_infer,
     vjp=(_irfft_vjp,), linear=True,
     batch=lambda op, size, batched, x, *, n, axis, norm: op(x, n=n, axis=axis + 1, norm=norm),
-    words=Words("y_j = 1/n sum over all k of x_k e^(2 pi i j k/n), x_(n-k) = conj x_k",
-                "the transform of the gradient, twice for frequencies that stand for their conjugate too",
+    words=Words("y[j] = c Re(sum_k u[k] x[k] e^(2 pi i j k/n)), u[k] = 1 if k == 0 or 2 k == n else 2, "
+                "c = 1 if norm == forward else 1/n if norm == backward else 1/sqrt(n)",
+                "dE/dx[k] = c u[k] sum_j g[j] e^(-2 pi i j k/n)",
                 "Real numbers from half of their frequencies, the other half being the conjugate.",
-                "半分の周波数から実数列を復元する逆変換。残り半分は複素共役とみなす。"),
+                "半分の周波数から実数列を復元する逆変換。残り半分は複素共役とみなす。", symbols=("x",)),
     samples=lambda: [Sample((s.args[0] + 1j * s.args[0] ** 2,), s.params) for s in _half_samples(n=None)()]
     + [Sample(arrays((3,)), {"n": 4, "axis": 0, "norm": "backward"})],
     refuses=lambda: [Refusal((np.ones(3),), {"n": 8, "axis": 0, "norm": "ortho"}, ShapeError, "has 5 frequencies")],

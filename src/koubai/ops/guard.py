@@ -46,7 +46,7 @@ within = register(Op(
     vjp=(lambda g, y, x, **params: g,),
     batch=lambda op, size, batched, x, **params: op(x, **params),
     lower=Guard(_fits),
-    words=Words("y = x, which must lie between two bounds", "dy/dx = 1",
+    words=Words("y = x", "dy/dx = 1",
                 "Passes values and gradient on, and refuses values outside the bounds, NaN included.",
                 "範囲内かどうかを確かめて、値も勾配もそのまま通す。範囲外の値や NaN は拒否する。"),
     samples=lambda: [Sample((x,), {"low": -3, "high": 3, "ignore": None, "what": "value"})

@@ -224,9 +224,9 @@ getitem = register(Op(
     vjp=(lambda g, y, x, *slots, pattern: scatter(g, *slots, pattern=pattern, shape=shape_of(x)),) + (None,) * 32,
     jvp=(lambda t, y, x, *slots, pattern: getitem(t, *slots, pattern=pattern),) + (None,) * 32,
     batch=_getitem_batch, lower=View(_getitem_source),
-    words=Words("y = x[index]", "the gradient at the chosen places, 0 elsewhere",
+    words=Words("y = x[index]", "dE/dx = scatter(g, index)",
                 "Elements chosen by position; the gradient goes to these places, added where one is chosen twice.",
-                "位置で要素を取り出す。勾配は取り出した場所へ戻し、重複は足し合わせる。"),
+                "位置で要素を取り出す。勾配は取り出した場所へ戻し、重複は足し合わせる。", symbols=("x", "index...")),
     samples=_index_samples,
 ))  # fmt: skip
 scatter = register(Op(
@@ -235,9 +235,9 @@ scatter = register(Op(
     vjp=(lambda g, y, x, *slots, pattern, shape: getitem(g, *slots, pattern=pattern),) + (None,) * 32,
     jvp=(lambda t, y, x, *slots, pattern, shape: scatter(t, *slots, pattern=pattern, shape=shape),) + (None,) * 32,
     batch=_scatter_batch, lower=Place(_scatter_target, indexed=True),
-    words=Words("y = zeros; y[index] += x", "the gradient at these places",
+    words=Words("y = scatter(x, index)", "dE/dx = g[index]",
                 "Zeros with x added at the given places; it receives the gradient from there.",
-                "0の配列の指定位置に x を足し込む。勾配はその位置から取り出す。"),
+                "0の配列の指定位置に x を足し込む。勾配はその位置から取り出す。", symbols=("x", "index...")),
     samples=_scatter_samples,
 ))  # fmt: skip
 
@@ -291,9 +291,11 @@ assign = register(Op(
     "assign", _assign, lambda x, v, *slots, pattern: x,
     vjp=(_cleared, _assigned_vjp) + (None,) * 32, jvp=(_cleared, _assign_jvp) + (None,) * 32,
     lower=Choice(_assign_form),
-    words=Words("y = x; y[index] = v", "v receives the gradient at its places, x elsewhere",
+    words=Words("y = assign(x, index, v)",
+                "dE/dx = assign(g, index, 0), dE/dv[k] = g[index[k]] if all_{j > k} (index[j] != index[k]) else 0",
                 "An array with other values at the given places; the last one stays where a place is named twice.",
-                "指定した位置の値を v で置き換えた配列。勾配は、その位置では v へ、ほかでは x へ流れる。"),
+                "指定した位置の値を v で置き換えた配列。勾配は、その位置では v へ、ほかでは x へ流れる。",
+                symbols=("x", "v", "index...")),
     samples=_assign_samples,
 ))  # fmt: skip
 
@@ -313,7 +315,7 @@ argsort = register(Op(
     "argsort", lambda x, *, axis, stable: np.argsort(x, axis=axis, kind="stable" if stable else None),
     lambda x, *, axis, stable: Type(x.shape, np.dtype(np.intp)),
     batch=lambda op, size, batched, x, *, axis, stable: op(x, axis=axis + 1, stable=stable),
-    words=Words("x[y] is sorted", "0", "The positions that sort an axis; no gradient.",
+    words=Words("y = argsort(x)", "0", "The positions that sort an axis; no gradient.",
                 "軸に沿って整列する並び順。勾配は流れない。"),
     samples=_sort_samples,
 ))  # fmt: skip
@@ -348,7 +350,7 @@ running_place = register(Op(
     "running_place", _running_place, lambda x, *, axis, largest: Type(x.shape, np.dtype(np.intp)),
     batch=lambda op, size, batched, x, *, axis, largest: op(x, axis=axis + 1, largest=largest),
     lower=Choice(lambda x, *, axis, largest: _running_extremum(largest)),
-    words=Words("y_i = position of the largest (or smallest) of x_0 ... x_i", "0",
+    words=Words("y[i] = argmax_{j <= i} x[j] if largest else argmin_{j <= i} x[j]", "0",
                 "Where the running extremum stands, the last of equal ones; no gradient.",
                 "先頭からその位置までの最大(最小)要素の場所(同じ値なら最後のもの)。勾配は流れない。"),
     samples=lambda: [Sample(arrays((5,)), {"axis": 0, "largest": True}),
@@ -360,7 +362,7 @@ running_place = register(Op(
 searchsorted = register(Op(
     "searchsorted", lambda a, v, *, side: np.searchsorted(a, v, side=side),
     lambda a, v, *, side: Type(v.shape, np.dtype(np.intp)),
-    words=Words("y = how many of the sorted a stand before v", "0",
+    words=Words("y = sum_i (a[i] < v) if side == left else sum_i (a[i] <= v)", "0",
                 "The place of a number among sorted ones; no gradient.",
                 "整列済みの配列の中で値が入る位置。勾配は流れない。"),
     samples=lambda: [Sample((np.array([-1.0, 0.0, 1.5]), x), {"side": side})

@@ -83,7 +83,7 @@ solve = register(Op(
     vjp=(lambda g, y, a, b: -matmul(solve(adjoint(a), g), adjoint(y)), lambda g, y, a, b: solve(adjoint(a), g)),
     jvp=(lambda t, y, a, b: -solve(a, matmul(t, y)), lambda t, y, a, b: solve(a, t)),
     batch=matrix_batch,
-    words=Words("X = A^-1 B", "dE/dB = A^-T G, dE/dA = -(dE/dB) X^T",
+    words=Words("Y = A^-1 B", "dE/dA = -A^-T G Y^T, dE/dB = A^-T G",
                 "The solution of A X = B; the gradient solves the transposed system.",
                 "連立一次方程式 A X = B の解。勾配は転置した方程式の解になる。"),
     samples=_solve_samples,
@@ -121,7 +121,7 @@ tril_inv = register(Op(
     vjp=(lambda g, y, x: -tril(sandwich(adjoint(y), g, adjoint(y)), k=0),),
     jvp=(lambda t, y, x: -sandwich(y, tril(t, k=0), y),),
     batch=matrix_batch,
-    words=Words("Y = L^-1, L the lower triangle of A", "dE/dA = -(lower triangle of Y^T G Y^T)",
+    words=Words("Y = tril(A)^-1", "dE/dA = -tril(Y^T G Y^T)",
                 "The inverse of a lower triangular matrix; what stands above the diagonal is not read.",
                 "下三角行列の逆行列。対角より上は読まない。"),
     samples=matrix_samples, refuses=square_refusals(),
@@ -158,8 +158,8 @@ def _positive() -> list[Sample]:
 cholesky = register(Op(
     "cholesky", np.linalg.cholesky, _cholesky_infer,
     vjp=(_cholesky_vjp,), jvp=(_cholesky_jvp,), batch=matrix_batch,
-    words=Words("A = L L^T, L lower triangular",
-                "dE/dA = L^-T (lower half of L^T G) L^-1, folded to the lower triangle",
+    words=Words("Y = cholesky(A), A = Y Y^T",
+                "dE/dA = low(S + S^T), S = Y^-T low(Y^T G) Y^-1, low(X) = tril(X) - (X ∘ I)/2",
                 "The square root of a positive definite matrix as a triangle; only A's lower triangle is read, "
                 "so it receives all of the gradient.",
                 "正定値行列の三角分解。A の下三角だけを読むので、勾配もすべて下三角に入る。"),
@@ -196,7 +196,7 @@ def _pinv_jvp(t: Any, y: Any, x: Any, *, rcond: float | None) -> Any:
 pinv = register(Op(
     "pinv", lambda x, *, rcond: np.linalg.pinv(x) if rcond is None else np.linalg.pinv(x, rcond=rcond), _pinv_infer,
     vjp=(_pinv_vjp,), jvp=(_pinv_jvp,), batch=matrix_batch,
-    words=Words("Y = A^+", "dY = -Y T Y + Y Y^T T^T (I - A Y) + (I - Y A) T^T Y^T Y for a change T of constant rank",
+    words=Words("Y = pinv(A)", "dE/dA = -Y^T G Y^T + (I - A Y) G^T Y Y^T + Y^T Y G^T (I - Y A)",
                 "The Moore-Penrose inverse: the least-squares solution as a matrix.",
                 "ムーア・ペンローズ逆行列(最小二乗解を与える行列)。ランクが変わらないかぎり微分できる。"),
     samples=lambda: [Sample((a,), {"rcond": None}) for a in

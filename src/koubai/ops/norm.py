@@ -86,7 +86,7 @@ def _samples() -> list[Sample]:
 
 norm = register(Op(
     "norm", _forward, _infer, vjp=(_vjp,), jvp=(_jvp,), batch=_batch, lower=Expand(_of_ops),
-    words=Words("y = (sum of |x|^p over the axes)^(1/p)", "dy/dx = sign x (|x|/y)^(p-1), for p = 2: x/y",
+    words=Words("y = (sum_i |x[i]|^ord)^(1/ord)", "dE/dx[i] = g sign(x[i]) (|x[i]|/y)^(ord - 1)",
                 "The p-norm; at the zero vector, where it has no derivative, the gradient is taken as zero.",
                 "p ノルム。微分できない零ベクトルでは勾配を0とする。"),
     samples=_samples,

@@ -162,7 +162,7 @@ def _einsum_samples() -> list[Sample]:
 einsum = register(Op(
     "einsum", _einsum, _einsum_infer,
     vjp=(_einsum_vjp_left, _einsum_vjp_right), linear=True, batch=_einsum_batch, lower=Expand(_einsum_of_ops),
-    words=Words("y[kept indices] = sum over the others of a b", "dE/da = the same sum with g in place of y and b",
+    words=Words("y = einsum(a, b)", "dE/da = einsum(g, b), dE/db = einsum(a, g)",
                 "A product summed over the indices that the result lacks; each factor's gradient is such a product "
                 "of the upstream gradient and the other factor.",
                 "添字に沿った積和。各因子の勾配は、上流の勾配と相手の因子との同じ形の積和になる。"),
@@ -246,9 +246,10 @@ convolve = register(Op(
     "convolve", _convolve, _convolve_infer,
     vjp=(_convolve_vjp_signal, _convolve_vjp_kernel), linear=True, batch=_convolve_batch,
     lower=Expand(_convolve_of_ops),
-    words=Words("y_n = sum over m of a_(n-m) v_m", "dE/da = the gradient correlated with v, dE/dv = with a",
+    words=Words("y[n] = sum_m a[n + s - m] v[m], s = 0 if mode == full else length(v) - 1",
+                "dE/da[n] = sum_m g[n - s + m] v[m], dE/dv[m] = sum_n g[n] a[n + s - m]",
                 "A convolution along the last axis; the gradient of each factor is a correlation with the other.",
-                "最後の軸に沿った畳み込み。各因子の勾配は、上流の勾配と相手との相関になる。"),
+                "最後の軸に沿った畳み込み。各因子の勾配は、上流の勾配と相手との相関になる。", symbols=("a", "v")),
     samples=_convolve_samples,
     refuses=lambda: [Refusal(arrays((0,), (2,)), {"mode": "full"}, ShapeError, "not empty"),
                      Refusal(arrays((2,), (3,)), {"mode": "valid"}, ShapeError, "the longer one")],

@@ -217,9 +217,10 @@ def _mask_element(e: Any, word: Any, dtype: Any, *, key: Key, rate: float) -> An
 
 dropout_mask = register(Op(
     "dropout_mask", _dropout_mask, _dropout_mask_infer, batch=_dropout_mask_batch, lower=Draw(_mask_element),
-    words=Words("y = 1/(1 - rate) with probability 1 - rate, else 0", "0",
+    words=Words("y = (u >= rate)/(1 - rate), u = uniform(key, step)", "0",
                 "A random mask of x's shape: the same key and step give the same mask.",
-                "x と同じ形のランダムなマスク。鍵とステップ番号だけで決まり、同じなら同じマスクになる。"),
+                "x と同じ形のランダムなマスク。鍵とステップ番号だけで決まり、同じなら同じマスクになる。",
+                symbols=("x", "step")),
     samples=lambda: [Sample((x, 3), {"key": key_of(0, "sample"), "rate": 0.4})
                      for x in arrays((), (5,), (2, 3), (0, 2))],
     refuses=lambda: [Refusal((np.arange(3), 0), {"key": (0, 0), "rate": 0.5}, DTypeError, "floating-point"),

@@ -72,7 +72,7 @@ def _sum_vjp(g: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
 sum = reduction(
     "sum", np.add.reduce, linear=True, lower=Fold(lambda dtype: 0, lambda e, y, x: e.add(y, x)), vjp=(_sum_vjp,),
     samples=_with_empty,
-    words=Words("y = sum of x over the axes", "dy/dx = 1 for every element summed",
+    words=Words("y = sum_i x[i]", "dE/dx[i] = g",
                 "A sum hands the same gradient to every element that it summed.",
                 "総和は、足し合わせたすべての要素へ同じ勾配を配る。"),
 )  # fmt: skip
@@ -117,7 +117,7 @@ def _prod_jvp(t: Any, y: Any, x: Any, *, axis: Axes, keepdims: bool) -> Any:
 prod = reduction(
     "prod", np.multiply.reduce, lower=Fold(lambda dtype: 1, lambda e, y, x: e.mul(y, x)),
     vjp=(_prod_vjp,), jvp=(_prod_jvp,), samples=_with_empty,
-    words=Words("y = product of x over the axes", "dy/dx_i = product of the other elements",
+    words=Words("y = prod_i x[i]", "dE/dx[i] = g prod_{j != i} x[j]",
                 "Each element receives the gradient times the product of all the others, also where some are zero.",
                 "各要素は、勾配に「自分以外の積」を掛けたものを受け取る。0が含まれていても正しい。"),
 )  # fmt: skip
@@ -157,13 +157,13 @@ def _extremum_fold(better: str) -> Choice:
 
 max = reduction(
     "max", np.maximum.reduce, lower=_extremum_fold("gt"), vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
-    words=Words("y = largest x over the axes", "dy/dx = 1 at the largest, else 0; ties share",
+    words=Words("y = max_i x[i]", "dE/dx[i] = g (x[i] == y)/(sum_j (x[j] == y))",
                 "Only the largest element receives the gradient; equal ones share it.",
                 "最大の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
 )  # fmt: skip
 min = reduction(
     "min", np.minimum.reduce, lower=_extremum_fold("lt"), vjp=(_extremum_vjp,), jvp=(_extremum_jvp,),
-    words=Words("y = smallest x over the axes", "dy/dx = 1 at the smallest, else 0; ties share",
+    words=Words("y = min_i x[i]", "dE/dx[i] = g (x[i] == y)/(sum_j (x[j] == y))",
                 "Only the smallest element receives the gradient; equal ones share it.",
                 "最小の要素だけが勾配を受け取る。同じ値が複数あれば等分する。"),
 )  # fmt: skip
@@ -196,7 +196,7 @@ logsumexp = reduction(
     "logsumexp", _logsumexp, lower=Expand(_logsumexp_of_ops),
     vjp=(lambda g, y, x, *, axis, keepdims: restored(g, x.shape, axis) * conjugated(_softmax(y, x, axis)),),
     jvp=(lambda t, y, x, *, axis, keepdims: sum(t * _softmax(y, x, axis), axis=axis, keepdims=keepdims),),
-    words=Words("y = ln(sum of e^x over the axes)", "dy/dx = e^(x - y), the softmax of x",
+    words=Words("y = ln(sum_i e^x[i])", "dE/dx[i] = g e^(x[i] - y)",
                 "The logarithm of a sum of exponentials, without overflow; its gradient is the softmax.",
                 "指数の和の対数を桁あふれなしに計算する。勾配はソフトマックスになる。"),
 )  # fmt: skip
@@ -241,7 +241,7 @@ def _reverse_cumsum(g: Any, axis: int) -> Any:
 cumsum = running(
     "cumsum", np.cumsum, linear=True, vjp=(lambda g, y, x, *, axis: _reverse_cumsum(g, axis),),
     lower=_accumulated(lambda dtype: -0.0 if dtype.kind == "f" else 0, "add"),  # -0.0 + x is x, -0.0 included
-    words=Words("y_i = x_0 + ... + x_i", "dy_i/dx_j = 1 for j <= i",
+    words=Words("y[i] = sum_{j <= i} x[j]", "dE/dx[j] = sum_{i >= j} g[i]",
                 "A running sum; its gradient is the running sum from the other end.",
                 "累積和。勾配は逆向きの累積和になる。"),
 )  # fmt: skip
@@ -289,7 +289,8 @@ recurrence = register(Op(
     jvp=(lambda t, y, m, b, *, axis: recurrence(m, t * _delayed(y, axis, 0.0), axis=axis),
          lambda t, y, m, b, *, axis: recurrence(m, t, axis=axis)),
     batch=_recurrence_batch, lower=Running(lambda dtype, *_: ((0, dtype),), _next),
-    words=Words("y_i = m_i y_{i-1} + b_i", "dy_i/db_i = 1, dy_i/dm_i = y_{i-1}, dy_i/dy_{i-1} = m_i",
+    words=Words("y[i] = m[i] y[i - 1] + b[i]",
+                "dE/dm[i] = h[i] y[i - 1], dE/db[i] = h[i], h[i] = g[i] + m[i + 1] h[i + 1]",
                 "A linear recurrence along an axis; its gradient runs the same recurrence from the other end.",
                 "軸に沿った線形漸化式。勾配は同じ漸化式を逆向きにたどる。"),
     samples=lambda: [Sample(arrays((4,), (4,)), {"axis": 0}), Sample(arrays((2, 3, 4), (2, 3, 4)), {"axis": 1}),
@@ -306,7 +307,7 @@ cumprod = running(
     "cumprod", np.cumprod, vjp=(_cumprod_vjp,),
     jvp=(lambda t, y, x, *, axis: recurrence(x, t * _delayed(y, axis, 1.0), axis=axis),),
     lower=_accumulated(lambda dtype: 1, "mul"),
-    words=Words("y_i = x_0 ... x_i", "dy_i/dx_j = product of the others up to i, for j <= i",
+    words=Words("y[i] = prod_{j <= i} x[j]", "dE/dx[j] = sum_{i >= j} g[i] prod_{k <= i and k != j} x[k]",
                 "A running product; each factor's gradient sums the products that it takes part in, without itself.",
                 "累積積。各要素の勾配は、自分が加わる積から自分を除いたものの和になる。"),
 )  # fmt: skip
@@ -316,13 +317,13 @@ def _counting(name: str, forward: Callable[..., Any], formula: str, en: str, ja:
     return reduction(name, forward, words=Words(formula, "0", en, ja), lower=lower)
 
 
-any = _counting("any", np.any, "y = (some x is true)", "Whether any element is true; no gradient.",
+any = _counting("any", np.any, "y = any_i x[i]", "Whether any element is true; no gradient.",
                 "真の要素があるか。勾配は流れない。",
                 Fold(lambda dtype: False, lambda e, y, x: e.either(y, x)))  # fmt: skip
-all = _counting("all", np.all, "y = (every x is true)", "Whether all elements are true; no gradient.",
+all = _counting("all", np.all, "y = all_i x[i]", "Whether all elements are true; no gradient.",
                 "すべて真か。勾配は流れない。",
                 Fold(lambda dtype: True, lambda e, y, x: e.both(y, x)))  # fmt: skip
-count_nonzero = _counting("count_nonzero", np.count_nonzero, "y = number of x that are not 0",
+count_nonzero = _counting("count_nonzero", np.count_nonzero, "y = sum_i (x[i] != 0)",
                           "How many elements are not zero; no gradient.",
                           "0でない要素の数。勾配は流れない。",
                           Expand(lambda x, *, axis, keepdims: sum(x != 0, axis=axis, keepdims=keepdims)))  # fmt: skip
@@ -358,7 +359,7 @@ def _position(name: str, forward: Callable[..., Any], extremum: Op, en: str, ja:
         Sample(arrays((4,)), {"axis": 0, "keepdims": False}),
         Sample(arrays((2, 3)), {"axis": 1, "keepdims": True}),
     ]
-    words = Words(f"y = {name} x", "0", en, ja)
+    words = Words(f"y = {name}_i x[i]", "0", en, ja)
     return register(Op(name, _along(forward), infer, words, batch=batch, samples=samples, lower=_first_place(extremum)))
 
 

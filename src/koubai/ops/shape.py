@@ -61,7 +61,7 @@ reshape = _linear(
     vjp=(lambda g, y, x, *, shape: reshape(g, shape=shape_of(x)),),
     batch=lambda op, size, batched, x, *, shape: op(x, shape=(size, *shape)),
     lower=View(_reshape_source),
-    words=Words("y = x in another shape", "the gradient in the old shape",
+    words=Words("y = reshape(x, shape)", "dE/dx = reshape(g, shape(x))",
                 "The same elements in another shape; the gradient goes back to the old one.",
                 "要素はそのままで形だけを変える。勾配は元の形に戻す。"),
     samples=lambda: [Sample(arrays((2, 3)), {"shape": (3, 2)}), Sample(arrays((1,)), {"shape": ()}),
@@ -87,7 +87,7 @@ transpose = _linear(
     vjp=(lambda g, y, x, *, axes: transpose(g, axes=inverse_axes(axes)),),
     batch=lambda op, size, batched, x, *, axes: op(x, axes=(0, *(i + 1 for i in axes))),
     lower=View(lambda e, index, x, *, axes: [index[i] for i in inverse_axes(axes)]),
-    words=Words("y = x with its axes permuted", "the gradient with its axes permuted back",
+    words=Words("y = transpose(x, axes)", "dE/dx = transpose(g, argsort(axes))",
                 "The axes in another order; the gradient takes them back.",
                 "軸を並べ替える。勾配は逆の並べ替えで戻す。"),
     samples=lambda: [Sample(arrays((2, 3)), {"axes": (1, 0)}), Sample(arrays((2, 3, 4)), {"axes": (2, 0, 1)}),
@@ -133,7 +133,7 @@ broadcast_to = _linear(
     vjp=(lambda g, y, x, *, shape: summed_to(g, shape_of(x)),),
     batch=_broadcast_batch,
     lower=View(_broadcast_source),
-    words=Words("y = x repeated along new or single axes", "the gradient summed over the copies",
+    words=Words("y = broadcast(x, shape)", "dE/dx = sum_to(g, shape(x))",
                 "Copies along an axis; the gradients of all copies are summed.",
                 "軸に沿って複製する。勾配はすべての複製について足し合わせる。"),
     samples=lambda: [Sample(arrays((3,)), {"shape": (2, 3)}), Sample(arrays((2, 1)), {"shape": (4, 2, 3)}),
@@ -186,9 +186,9 @@ concatenate = register(Op(
     "concatenate", lambda *xs, axis: np.concatenate(xs, axis), _concatenate_infer,
     vjp=variadic(_concatenate_vjp), jvp=variadic(_concatenate_jvp), batch=_concatenate_batch,
     lower=Place(_concatenate_target, covers=True),
-    words=Words("y = the inputs one after the other", "each input receives its part of the gradient",
+    words=Words("y = concatenate(x_1, x_2, ...)", "dE/dx_k[i] = g[s_k + i], s_k = sum_{j < k} length(x_j)",
                 "Arrays joined along an axis; each takes its own piece of the gradient.",
-                "軸に沿ってつなぐ。勾配は切り分けて各入力へ返す。"),
+                "軸に沿ってつなぐ。勾配は切り分けて各入力へ返す。", symbols=("x...",)),
     samples=lambda: [Sample(arrays((2,), (3,), (0,)), {"axis": 0}), Sample(arrays((2, 3), (2, 1)), {"axis": 1})],
     refuses=lambda: [Refusal(arrays((2, 3), (3, 1)), {"axis": 1}, ShapeError, "agree outside axis 1")],
 ))  # fmt: skip
@@ -228,7 +228,7 @@ flip = _linear(
     vjp=(lambda g, y, x, *, axis: flip(g, axis=axis),),
     batch=lambda op, size, batched, x, *, axis: op(x, axis=tuple(i + 1 for i in axis)),
     lower=View(_flip_source),
-    words=Words("y = x reversed along the axes", "the gradient reversed", "The reversed order; so is the gradient's.",
+    words=Words("y = flip(x, axis)", "dE/dx = flip(g, axis)", "The reversed order; so is the gradient's.",
                 "順序を逆にする。勾配も逆順になる。"),
     samples=lambda: [Sample(arrays((3,)), {"axis": (0,)}), Sample(arrays((2, 3)), {"axis": (0, 1)})],
 )  # fmt: skip
@@ -247,7 +247,7 @@ roll = _linear(
     vjp=(lambda g, y, x, *, shift, axis: roll(g, shift=tuple(-s for s in shift), axis=axis),),
     batch=lambda op, size, batched, x, *, shift, axis: op(x, shift=shift, axis=tuple(i + 1 for i in axis)),
     lower=View(_roll_source),
-    words=Words("y = x shifted along the axes, around the end", "the gradient shifted back",
+    words=Words("y = roll(x, shift)", "dE/dx = roll(g, -shift)",
                 "A circular shift; the gradient is shifted back.", "循環シフト。勾配は逆向きにシフトする。"),
     samples=lambda: [Sample(arrays((4,)), {"shift": (1,), "axis": (0,)}),
                      Sample(arrays((2, 3)), {"shift": (-1, 2), "axis": (0, 1)})],
@@ -264,7 +264,7 @@ pad = _linear(
     vjp=(_unpadded,),
     batch=lambda op, size, batched, x, *, width: op(x, width=((0, 0), *width)),
     lower=Place(lambda e, i, index, types, *, width: tuple(e.plus(k, a) for k, (a, _) in zip(index, width))),
-    words=Words("y = x with zeros around it", "the gradient's inner part",
+    words=Words("y = pad(x, width)", "dE/dx = crop(g, width)",
                 "Zeros around an array; the gradient of the padding is dropped.",
                 "周囲を0で埋める。埋めた部分の勾配は捨てる。"),
     samples=lambda: [Sample(arrays((3,)), {"width": ((1, 2),)}), Sample(arrays((2, 3)), {"width": ((0, 1), (2, 0))})],
@@ -303,10 +303,10 @@ def _triangle(name: str, forward: Callable[..., Any], words: Words) -> Op:
     )  # fmt: skip
 
 
-tril = _triangle("tril", np.tril, Words("y = x on and below diagonal k, else 0", "the gradient there, else 0",
+tril = _triangle("tril", np.tril, Words("y = tril(x, k)", "dE/dx = tril(g, k)",
                                         "The lower triangle; gradient flows through it only.",
                                         "下三角部分。勾配もその部分だけを流れる。"))  # fmt: skip
-triu = _triangle("triu", np.triu, Words("y = x on and above diagonal k, else 0", "the gradient there, else 0",
+triu = _triangle("triu", np.triu, Words("y = triu(x, k)", "dE/dx = triu(g, k)",
                                         "The upper triangle; gradient flows through it only.",
                                         "上三角部分。勾配もその部分だけを流れる。"))  # fmt: skip
 
@@ -319,7 +319,7 @@ astype = _linear(
     vjp=(lambda g, y, x, *, dtype: g,),
     batch=lambda op, size, batched, x, *, dtype: op(x, dtype=dtype),
     lower=Scalar(lambda e, x: x, as_is=(0,)),
-    words=Words("y = x in another dtype", "the gradient in x's dtype", "The same numbers in another precision.",
+    words=Words("y = x", "dy/dx = 1", "The same numbers in another precision.",
                 "精度(dtype)を変える。勾配は元の精度に戻す。"),
     samples=lambda: [Sample(arrays((2, 3)), {"dtype": np.dtype(np.complex128)}),
                      Sample(arrays((3,)), {"dtype": np.dtype(np.float64)})],
@@ -328,7 +328,8 @@ discrete = register(Op(
     "discrete", lambda x, *, dtype: x.astype(dtype), lambda x, *, dtype: Type(x.shape, dtype),
     batch=lambda op, size, batched, x, *, dtype: op(x, dtype=dtype),
     lower=Scalar(lambda e, x, *, dtype: x, as_is=(0,)),
-    words=Words("y = x as integer or truth value", "0", "A conversion to integers or truth values; no gradient.",
+    words=Words("y = (x != 0) if dtype == bool else trunc(x)", "0",
+                "A conversion to integers or truth values; no gradient.",
                 "整数・真偽値への変換。勾配は流れない。"),
     samples=lambda: [Sample(arrays((2, 3)), {"dtype": np.dtype(np.int64)})],
 ))  # fmt: skip

@@ -24,9 +24,9 @@ barrier = register(Op(
     jvp=variadic(lambda i, t, y, *xs: t if i == 0 else xs[0] * 0.0),
     batch=lambda op, size, batched, x, *others: x if batched[0] else stacked(x, False, size),
     lower=Barrier(),
-    words=Words("y = x, once the other inputs are there", "dy/dx = 1, and 0 by the other inputs",
+    words=Words("y = x_1", "dy/dx_1 = 1, dy/dx_k = 0",
                 "An identity that keeps what comes after it apart from what came before.",
-                "値は同じ。ほかの入力がそろうのを待ち、前の計算と後の計算を分ける。"),
+                "値は同じ。ほかの入力がそろうのを待ち、前の計算と後の計算を分ける。", symbols=("x...",)),
     samples=lambda: [Sample(arrays((3,), (2, 2)))],
 ))  # fmt: skip
 output = register(Op(
@@ -34,16 +34,17 @@ output = register(Op(
     vjp=(lambda g, y, x, *, index: g,), linear=True,
     batch=lambda op, size, batched, x, *, index: op(x, index=index),
     lower=Part(),
-    words=Words("y = output number i of an op that has several", "the gradient goes to that output",
-                "One of the results of an operation that has several.", "複数の出力をもつ演算の、出力の一つ。"),
+    words=Words("y = x[index]", "dE/dx[index] = g",
+                "One of the results of an operation that has several.", "複数の出力をもつ演算の、出力の一つ。",
+                symbols=("x",)),
 ))  # fmt: skip
 discrete_output = register(Op(
     "discrete_output", output.forward, output.infer,
     batch=lambda op, size, batched, x, *, index: op(x, index=index),
     lower=Part(),
-    words=Words("y = output number i of an op that has several", "0",
+    words=Words("y = x[index]", "0",
                 "One of several results, of integers or truth values; no gradient.",
-                "複数の出力のうち、整数・真偽値のもの。勾配は流れない。"),
+                "複数の出力のうち、整数・真偽値のもの。勾配は流れない。", symbols=("x",)),
 ))  # fmt: skip
 
 

@@ -148,7 +148,13 @@ class Call:
             self.name,
             self.forward,
             self.layer.infer,
-            Words(f"y = {self.name}(x)", "its backward", "A layer of one's own.", "自作の層。"),
+            Words(
+                f"y = {self.name}(x_1, x_2, ...)",
+                "dE/dx_k = backward(g)",
+                "A layer of one's own.",
+                "自作の層。",
+                symbols=("x...",),
+            ),
             vjp=variadic(self._vjp),
             jvp=variadic(self._jvp) if self.layer.differentiable_backward else None,
             batch=self._batch,
@@ -220,7 +226,8 @@ class Call:
                 f"in the class"
             )
 
-        words = Words("dE/dx = backward(dE/dy)", "unknown", "The gradient of a layer of one's own.", "自作の層の勾配。")
+        words = Words("y = backward(g, x_1, x_2, ...)", "unknown", "The gradient of a layer of one's own.",
+                      "自作の層の勾配。", symbols=("g", "x..."))  # fmt: skip
         return Op(f"{self.name}.backward", forward, infer, words, vjp=variadic(refuse), jvp=variadic(refuse))
 
     def _one_each(self, result: Any, xs: Sequence[Any]) -> tuple[Any, ...]:

@@ -42,6 +42,7 @@ from koubai.explain.formula.expression import (
     free_symbols,
     substitute,
     times,
+    walk,
 )
 from koubai.explain.formula.language import parse, parse_list
 from koubai.explain.formula.latex import to_latex
@@ -83,4 +84,5 @@ __all__ = [
     "to_latex",
     "to_mathml",
     "to_plain",
+    "walk",
 ]

@@ -113,11 +113,10 @@ def _one(node: Any, parts: list[Any], values: Mapping[str, Any]) -> Any:
             return SIGNS[sign](*parts)
         case Logic(word):
             return e.logical_not(parts[0]) if word == "not" else reduce(WORDS[word], parts)
-        case Cases(cases):
-            result = parts[-1]
-            for value, condition in reversed(list(zip(parts[: len(cases)], parts[len(cases) :]))):
-                result = e.where(condition, value, result)
-            return result
+        case Cases():
+            return reduce(
+                lambda rest, case: e.where(case[1], case[0], rest), zip(parts[-3::-2], parts[-2::-2]), parts[-1]
+            )
     raise UsageError(f"formula: {node} has no value, element by element")
 
 

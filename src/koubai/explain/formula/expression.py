@@ -127,7 +127,7 @@ class Symbol(Expr):
         return f"{self.name}_{self.subscript}" if self.subscript else self.name
 
     @classmethod
-    def of(cls, key: str) -> Symbol:
+    def from_key(cls, key: str) -> Symbol:
         """The symbol with this key: what stands behind the first underscore is the index."""
         name, _, subscript = key.partition("_")
         return cls(name, subscript) if name and subscript else cls(key)
@@ -271,7 +271,14 @@ class Cases(Expr):
     values: tuple[Expr, ...]
     conditions: tuple[Expr, ...]
     otherwise: Expr
-    _fields = ("values", "conditions", "otherwise")
+
+    @property
+    def parts(self) -> tuple[Expr, ...]:
+        pairs = zip(self.values, self.conditions)
+        return (*(part for pair in pairs for part in pair), self.otherwise)
+
+    def with_parts(self, parts: Sequence[Expr]) -> Expr:
+        return Cases(tuple(parts[:-1:2]), tuple(parts[1::2]), parts[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +335,7 @@ def substitute(expression: Expr, mapping: Mapping[Any, Any]) -> Expr:
     >>> print(parse("a b^2").substitute({"a": 3, "b": -0.5}))
     3 · (-0.5)^2
     """
-    found = {Symbol.of(key) if isinstance(key, str) else key: as_expression(new) for key, new in mapping.items()}
+    found = {Symbol.from_key(key) if isinstance(key, str) else key: as_expression(new) for key, new in mapping.items()}
     names = {symbol: new for symbol, new in found.items() if isinstance(new, (Symbol, Index))}
 
     def replaced(node: Expr, parts: list[Expr]) -> Expr:
@@ -355,7 +362,7 @@ def as_expression(value: Any) -> Expr:
 
 
 def times(*factors: Expr) -> Expr:
-    """A product as people write it: no factor 1, the sign in front, 0 where a factor is 0.
+    """A product as people write it: no factor 1, sign and numbers in front, 0 where a factor is 0.
 
     Examples
     --------
@@ -372,12 +379,10 @@ def times(*factors: Expr) -> Expr:
         if factor == Number(0):
             return Number(0)
         if isinstance(factor, Cases):
-            before, after = (*above, *map(_reciprocal, below)), factors[k + 1 :]
-            product = factor.with_parts(
-                [times(*before, v, *after) for v in factor.values]
-                + [*factor.conditions, times(*before, factor.otherwise, *after)]
-            )
-            return Negative(product) if sign else product
+            others = (*above, *map(_reciprocal, below), *factors[k + 1 :])
+            values = tuple(times(*others, v) for v in factor.values)
+            cases = Cases(values, factor.conditions, times(*others, factor.otherwise))
+            return Negative(cases) if sign else cases
         if isinstance(factor, Quotient):
             below.append(factor.denominator)
             factor = factor.numerator
@@ -390,6 +395,7 @@ def times(*factors: Expr) -> Expr:
 
 
 def _product(factors: Sequence[Expr]) -> Expr:
+    factors = sorted(factors, key=lambda factor: not isinstance(factor, Number))
     return Number(1) if not factors else factors[0] if len(factors) == 1 else Product(tuple(factors))
 
 

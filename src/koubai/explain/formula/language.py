@@ -216,8 +216,8 @@ class _Parser:
             return derivative
         token = self.take()
         head, _, tail = token.text.partition("_")
-        if head in BIG_OPERATORS and (tail or (token.text[-1] == "_" and self.next.text == "{")):
-            over = (Symbol.of(tail),) if tail else self.arguments_of_braces(token)
+        if head in BIG_OPERATORS and (len(tail) == 1 or (token.text[-1] == "_" and self.next.text == "{")):
+            over = (Symbol(tail),) if tail else self.arguments_of_braces(token)
             return BigOperator(head, over, self.expression(PRODUCT))
         if self.next.text == "(" and (not self.next.spaced or token.text in APPLIED):
             self.take()
@@ -252,7 +252,7 @@ class _Parser:
             if not inner:
                 self.refuse("expected an index", opening.end)
             return Symbol(token.text[:-1], inner)
-        return Symbol.of(token.text)
+        return Symbol.from_key(token.text)
 
     def derivative(self) -> Expr | None:
         """``dE/dw`` where two names stand like that, an index of the second included."""

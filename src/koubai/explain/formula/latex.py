@@ -58,6 +58,7 @@ SPECIAL = {
     "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "$": "\\$", "&": "\\&", "#": "\\#", "%": "\\%", "_": "\\_",
     "^": "\\textasciicircum{}", "~": "\\textasciitilde{}",
 }  # fmt: skip
+NAMES = {"...": "\\ldots", "inf": "\\infty", "nan": "\\mathrm{NaN}"}
 BREAK = " \\\\ "
 OTHERWISE = {"en": "otherwise", "ja": "それ以外"}
 
@@ -136,9 +137,8 @@ def _one(node: Any, parts: list[str], digits: int | None, lang: str) -> str:
             return f" {SIGNS.get(sign, sign)} ".join(parts)
         case Logic(word):
             return f"\\neg {parts[0]}" if word == "not" else WORDS[word].join(parts)
-        case Cases(values):
-            n = len(values)
-            rows = [f"{v} & ({c})" for v, c in zip(parts[:n], parts[n:])]
+        case Cases():
+            rows = [f"{v} & ({c})" for v, c in zip(parts[:-1:2], parts[1::2])]
             rows.append(f"{parts[-1]} & (\\text{{{OTHERWISE[lang]}}})")
             return f"\\begin{{cases}} {BREAK.join(rows)} \\end{{cases}}"
         case Tuple():
@@ -156,8 +156,8 @@ def _number(text: str) -> str:
 def _name(name: str) -> str:
     stem = name.rstrip("'")
     primes = name[len(stem) :]
-    if stem == "...":
-        return "\\ldots"
+    if stem in NAMES:
+        return NAMES[stem]
     if len(stem) == 1 and "GREEK" in unicodedata.name(stem, ""):
         stem = unicodedata.name(stem).split()[-1].replace("LAMDA", "LAMBDA").lower()
         stem = stem if name[0].islower() else stem.title()

@@ -48,6 +48,7 @@ LETTERS = {
 BIG = {"sum": "∑", "prod": "∏", "any": "⋁", "all": "⋀"}
 SIGNS = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥", "in": "∈"}
 WORDS = {"and": "∧", "or": "∨", "xor": "⊕"}
+NAMES = {"...": "<mo>…</mo>", "inf": "<mi>∞</mi>", "nan": "<mi>NaN</mi>"}
 FENCES = {"floor": ("⌊", "⌋"), "ceil": ("⌈", "⌉")}
 APPLY, TIMES = "<mo>&#x2061;</mo>", "<mo>&#x2062;</mo>"  # what is not seen: application, multiplication
 
@@ -146,10 +147,9 @@ def _one(node: Any, parts: list[str], digits: int | None, lang: str) -> str:
             return _joined(SIGNS.get(sign, sign), parts)
         case Logic(word):
             return _row(_sign("¬"), parts[0]) if word == "not" else _joined(WORDS[word], parts)
-        case Cases(values):
-            n = len(values)
-            conditions = [*map(_bracketed, parts[n : 2 * n]), _bracketed(f"<mtext>{_text(OTHERWISE[lang])}</mtext>")]
-            rows = [f"<mtr><mtd>{v}</mtd><mtd>{c}</mtd></mtr>" for v, c in zip([*parts[:n], parts[-1]], conditions)]
+        case Cases():
+            conditions = map(_bracketed, [*parts[1::2], f"<mtext>{_text(OTHERWISE[lang])}</mtext>"])
+            rows = [f"<mtr><mtd>{v}</mtd><mtd>{c}</mtd></mtr>" for v, c in zip(parts[::2], conditions)]
             return _row('<mo fence="true">{</mo>', f'<mtable columnalign="left left">{"".join(rows)}</mtable>')
         case Tuple():
             return _bracketed(_listed(parts))
@@ -171,8 +171,8 @@ def _number(value: Any, digits: int | None) -> str:
 
 def _name(name: str) -> str:
     stem = name.rstrip("'")
-    if stem == "...":
-        return "<mo>…</mo>"
+    if stem in NAMES:
+        return NAMES[stem]
     return f"<mi>{_text(LETTERS.get(stem, stem) + '′' * (len(name) - len(stem)))}</mi>"
 
 

@@ -122,16 +122,15 @@ def _one(node: Any, parts: list[str], digits: int | None) -> str:
         case Index():
             return f"{parts[0]}[{', '.join(parts[1:])}]"
         case BigOperator(name, over):
-            simple = len(over) == 1 and isinstance(over[0], Symbol) and re.fullmatch(r"[^\W_]+", parts[0])
+            simple = len(over) == 1 and isinstance(over[0], Symbol) and re.fullmatch(r"[^\W_]", parts[0])
             index = parts[0] if simple else f"{{{', '.join(parts[:-1])}}}"
             return f"{name}_{index} {parts[-1]}"
         case Relation(_, sign):
             return f" {sign} ".join(parts)
         case Logic(word):
             return f"not {parts[0]}" if word == "not" else f" {word} ".join(parts)
-        case Cases(values):
-            n = len(values)
-            return "".join(f"{v} if {c} else " for v, c in zip(parts[:n], parts[n:])) + parts[-1]
+        case Cases():
+            return "".join(f"{v} if {c} else " for v, c in zip(parts[:-1:2], parts[1::2])) + parts[-1]
         case Tuple():
             return f"({', '.join(parts)})"
     raise AssertionError(type(node))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from koubai.errors import UsageError
 from koubai.explain.formula.expression import (
+    BigOperator,
     Call,
     Derivative,
     Expr,
     Index,
     Number,
+    Product,
     Relation,
     Symbol,
     Text,
@@ -19,8 +22,10 @@ from koubai.explain.formula.expression import (
     free_symbols,
     substitute,
     times,
+    walk,
 )
 from koubai.explain.formula.language import parse_list
+from koubai.explain.formula.latex import GREEK
 from koubai.graph import Op
 
 __all__ = ["OpFormula", "formula_of"]
@@ -112,10 +117,22 @@ def formula_of(op: Op, count: int | None = None) -> OpFormula:
 
 
 def _parsed(text: str) -> tuple[Expr, ...]:
+    """The formulas of a text; none if it is no formula."""
     try:
-        return parse_list(" ".join(text.split()))
+        found = parse_list(" ".join(text.split()))
     except UsageError:
         return ()
+    return () if any(_is_prose(node) for formula in found for node in walk(formula)) else found
+
+
+def _is_prose(node: Expr) -> bool:
+    """Whether a product is words side by side: "the larger one" reads as one, but nobody means it."""
+    if not isinstance(node, Product):
+        return False
+    words = [
+        isinstance(f, Symbol) and f.name.isalpha() and len(f.name) > 1 and f.name not in GREEK for f in node.factors
+    ]
+    return any(a and b for a, b in pairwise(words))
 
 
 def _symbols(op: Op, formula: Relation, count: int | None) -> tuple[Symbol, ...]:
@@ -124,9 +141,9 @@ def _symbols(op: Op, formula: Relation, count: int | None) -> tuple[Symbol, ...]
     count = count if count is not None else _arity(op, formula)
     if names and names[-1].endswith(REST):
         fixed, rest = names[:-1], names[-1].removesuffix(REST)
-        return tuple(map(Symbol.of, (*fixed, *(f"{rest}_{i + 1}" for i in range(count - len(fixed))))))
-    chosen = list(map(Symbol.of, names)) or [s for s in _named(formula.right) if s != formula.left]
-    others = (Symbol.of(name) for name in ("x", "a", "b", "c", *(f"x_{i + 1}" for i in range(count))))
+        return tuple(map(Symbol.from_key, (*fixed, *(f"{rest}_{i + 1}" for i in range(count - len(fixed))))))
+    chosen = list(map(Symbol.from_key, names)) or _named(formula)
+    others = (Symbol.from_key(name) for name in ("x", "a", "b", "c", *(f"x_{i + 1}" for i in range(count))))
     for other in others:
         if len(chosen) >= count:
             break
@@ -135,8 +152,11 @@ def _symbols(op: Op, formula: Relation, count: int | None) -> tuple[Symbol, ...]
     return tuple(chosen[:count])
 
 
-def _named(formula: Expr) -> list[Symbol]:
-    return [s for s in free_symbols(formula) if s.key not in KNOWN and s.name != "..."]
+def _named(formula: Relation) -> list[Symbol]:
+    """The symbols on the right side that are neither indices nor constants."""
+    others = set(free_symbols(formula.left))
+    others.update(*(node.bound for node in walk(formula.right) if isinstance(node, BigOperator)))
+    return [s for s in free_symbols(formula.right) if s not in others and s.key not in KNOWN and s.name != "..."]
 
 
 def _arity(op: Op, formula: Relation) -> int:
@@ -150,7 +170,7 @@ def _arity(op: Op, formula: Relation) -> int:
     names = op.words.symbols
     if names and not names[-1].endswith(REST):
         return len(names)
-    return len(names) + 1 if names else len(op.vjp) if isinstance(op.vjp, tuple) else len(_named(formula.right)) or 1
+    return len(names) + 1 if names else len(op.vjp) if isinstance(op.vjp, tuple) else len(_named(formula)) or 1
 
 
 def _derivative_by(x: Symbol, relations: Sequence[Expr], position: int) -> Relation | None:
@@ -163,9 +183,12 @@ def _derivative_by(x: Symbol, relations: Sequence[Expr], position: int) -> Relat
         if target == x:
             return relation
         if isinstance(target, Symbol) and (target.name, target.subscript) == (x.name, "k"):
-            named = substitute(relation, {target: x})
-            found = substitute(named, {"k": Number(int(x.subscript))}) if x.subscript.isdigit() else named
-            return found if isinstance(found, Relation) else relation
+            of_k = (s for s in free_symbols(relation) if s.subscript == "k")
+            mapping: dict[Symbol, Expr] = {s: Symbol(s.name, x.subscript) for s in of_k}
+            if x.subscript.isdigit():
+                mapping[Symbol("k")] = Number(int(x.subscript))
+            left = substitute(relation.left, {s: new for s, new in mapping.items() if isinstance(new, Symbol)})
+            return Relation(left, "=", substitute(relation.right, mapping))
     return None
 
 

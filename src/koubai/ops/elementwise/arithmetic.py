@@ -40,7 +40,7 @@ divide = elementwise(
     vjp=(lambda g, y, x, z: g / conjugated(z), lambda g, y, x, z: -(g * conjugated(y)) / conjugated(z)),
     jvp=(lambda t, y, x, z: t / z, lambda t, y, x, z: -(t * y) / z),
     lower=Scalar(lambda e, x, z: e.div(x, z)),
-    words=Words("y = a / b", "dy/da = 1/b, dy/db = -y/b",
+    words=Words("y = a/b", "dy/da = 1/b, dy/db = -y/b",
                 "A quotient divides the gradient by the denominator; the denominator receives -y/b times it.",
                 "除算は、分子へは勾配を分母で割って、分母へは -y/b 倍して流す。"),
     samples=binary(0.5, 2.0),

@@ -28,10 +28,13 @@ def _extremum(name: str, forward: Any, en: str, ja: str) -> Any:
         unknown = z if name[0] == "f" else x  # the first is taken too where this one is NaN
         return e.select(e.either(getattr(e, better)(x, z), e.ne(unknown, unknown)), x, z)
 
+    numbers = f"{short}(a, b)"
+    formula = f"y = a if b != b else b if a != a else {numbers}" if name[0] == "f" else f"y = {numbers}"
+    slopes = ", ".join(f"dy/d{x} = 1/2 if a == b else 1 if y == {x} else 0" for x in "ab")
     return elementwise(
         name, forward, Through(lambda g, y, x, z: _picked(g, y, x, z)), Through(lambda g, y, x, z: _picked(g, y, z, x)),
         lower=Scalar(body),
-        words=Words(f"y = {short}(a, b)", "1 for the one chosen, 0 for the other; 1/2 each at a tie", en, ja),
+        words=Words(formula, slopes, en, ja),
         samples=binary(complex=False),
     )  # fmt: skip
 
@@ -55,9 +58,9 @@ where = elementwise(
     "where", _where,
     None, Through(lambda g, y, c, x, z: where(c, g, 0.0)), Through(lambda g, y, c, x, z: where(c, 0.0, g)),
     lower=Scalar(lambda e, c, x, z: e.select(e.cast(c, np.bool_), x, z), as_is=(0,)),
-    words=Words("y = a where c else b", "1 for the one chosen, 0 for the other",
+    words=Words("y = a if c else b", "dy/da = 1 if c else 0, dy/db = 0 if c else 1",
                 "A choice sends the gradient to the branch that was taken.",
-                "条件選択。選ばれたほうだけに勾配を流す。"),
+                "条件選択。選ばれたほうだけに勾配を流す。", symbols=("c", "a", "b")),
     samples=lambda: [Sample((arrays(shape)[0] > 0, *arrays(shape, other, seed=1)))
                      for shape, other in [((), ()), ((3,), (3,)), ((2, 3), (3,)), ((0, 2), (1, 2))]],
 )  # fmt: skip
@@ -75,7 +78,9 @@ clip = elementwise(
     Through(lambda g, y, x, lo, hi: where((x < lo) & (lo < hi), g, 0.0)),
     Through(lambda g, y, x, lo, hi: where((x > hi) | (lo > hi), g, 0.0)),
     lower=Scalar(_clipped),
-    words=Words("y = min(max(x, lo), hi)", "dy/dx = 1 for lo <= x <= hi, else 0",
+    words=Words("y = min(max(x, lo), hi)",
+                "dy/dx = 1 if lo <= x and x <= hi else 0, dy/dlo = 1 if x < lo and lo < hi else 0, "
+                "dy/dhi = 1 if x > hi or lo > hi else 0",
                 "Gradient passes between the bounds, the bounds included; outside it goes to the bound.",
                 "範囲内(境界を含む)では勾配を通し、範囲外では境界値のほうへ流す。"),
     samples=lambda: [Sample((x, -1.03, 1.01)) for x in arrays((), (3,), (2, 3), (0, 2))]
@@ -108,7 +113,8 @@ nan_to_num = elementwise(
     "nan_to_num", lambda x, **params: np.nan_to_num(x, **params)[()],
     Through(lambda g, y, x, **params: where(isfinite(x), g, 0.0)),
     lower=Choice(_replacing),
-    words=Words("y = x, with NaN and infinities replaced", "dy/dx = 1 where x is finite, else 0",
+    words=Words("y = nan if x != x else posinf if x == inf else neginf if x == -inf else x",
+                "dy/dx = 1 if |x| < inf else 0",
                 "Gradient passes where the input was a finite number.", "有限の値だったところだけ勾配を通す。"),
     samples=unary(),
 )  # fmt: skip

@@ -54,8 +54,9 @@ greater_equal = _comparison("greater_equal", np.greater_equal, ">=")
 
 
 def _logical(name: str, forward: Any, word: str, lower: Scalar) -> Any:
+    formula = f"y = a {word} b" if word.isalpha() else f"y = {name}(a, b)"
     return predicate(
-        name, forward, f"y = a {word} b", f"The truth value of a {word} b; no gradient.",
+        name, forward, formula, f"The truth value of a {word} b; no gradient.",
         f"真偽値 a {word} b。勾配は流れない。",
         lambda: [Sample((a > 0, b > 0)) for a, b in [arrays((3,), (3,)), arrays((2, 3), (3,)), arrays((), ())]],
         lower=lower,
@@ -118,30 +119,31 @@ def _step(e: Any, x: Any, at_zero: Any) -> Any:
 
 logical_not = _flat("logical_not", np.logical_not, "y = not x", "The opposite truth value; no gradient.",
                     "真偽の反転。勾配は流れない。", lambda e, x: e.opposite(e.cast(x, np.bool_)))  # fmt: skip
-invert = _flat("invert", np.invert, "y = ~x", "Every bit turned; no gradient.", "全ビットの反転。勾配は流れない。",
-               lambda e, x: e.opposite(x),
+invert = _flat("invert", np.invert, "y = invert(x)", "Every bit turned; no gradient.",
+               "全ビットの反転。勾配は流れない。", lambda e, x: e.opposite(x),
                lambda: [Sample((arrays((3,))[0] > 0,)), Sample((np.arange(4),))])  # fmt: skip
-isnan = _flat("isnan", np.isnan, "y = (x is NaN)", "Whether x is not a number.", "非数(NaN)かどうか。",
+isnan = _flat("isnan", np.isnan, "y = (x != x)", "Whether x is not a number.", "非数(NaN)かどうか。",
               lambda e, x: e.ne(x, x))  # fmt: skip
-isinf = _flat("isinf", np.isinf, "y = (x is infinite)", "Whether x is infinite.", "無限大かどうか。", _is_infinite)
-isfinite = _flat("isfinite", np.isfinite, "y = (x is finite)", "Whether x is a finite number.", "有限の数かどうか。",
+isinf = _flat("isinf", np.isinf, "y = (|x| == inf)", "Whether x is infinite.", "無限大かどうか。", _is_infinite)
+isfinite = _flat("isfinite", np.isfinite, "y = (|x| < inf)", "Whether x is a finite number.", "有限の数かどうか。",
                  _is_finite)  # fmt: skip
-signbit = _flat("signbit", np.signbit, "y = (x < 0)", "Whether the sign bit is set.", "符号ビットが立っているか。",
-                sign_bit)  # fmt: skip
-heaviside = predicate("heaviside", np.heaviside, "y = 0 for x < 0, b at 0, 1 for x > 0", "The unit step.",
+signbit = _flat("signbit", np.signbit, "y = (copysign(1, x) < 0)", "Whether the sign bit is set.",
+                "符号ビットが立っているか。", sign_bit)  # fmt: skip
+heaviside = predicate("heaviside", np.heaviside, "y = 0 if x < 0 else b if x == 0 else 1", "The unit step.",
                       "ヘビサイドの階段関数。", binary(0.3, 2.0, complex=False), lower=Scalar(_step))  # fmt: skip
 
 
-def _shift(name: str, forward: Any, symbol: str, en: str, ja: str) -> Any:
-    return predicate(name, forward, f"y = a {symbol} b", en, ja,
+def _shift(name: str, forward: Any, formula: str, en: str, ja: str) -> Any:
+    return predicate(name, forward, formula, en, ja,
                      lambda: [Sample((np.arange(4), np.array([0, 1, 2, 1])))],
                      lower=Scalar(lambda e, x, z: getattr(e, f"shift_{name[:-6]}")(x, z)))  # fmt: skip
 
 
-left_shift = _shift("left_shift", np.left_shift, "<<", "Bits shifted to the left; no gradient.",
+left_shift = _shift("left_shift", np.left_shift, "y = a*2^b", "Bits shifted to the left; no gradient.",
                     "左へのビットシフト。勾配は流れない。")  # fmt: skip
-right_shift = _shift("right_shift", np.right_shift, ">>", "Bits shifted to the right; no gradient.",
+right_shift = _shift("right_shift", np.right_shift, "y = floor(a/2^b)", "Bits shifted to the right; no gradient.",
                      "右へのビットシフト。勾配は流れない。")  # fmt: skip
-binary_exponent = _flat("binary_exponent", lambda x: np.frexp(x)[1], "y with 1/2 <= |x| 2^-y < 1",
+binary_exponent = _flat("binary_exponent", lambda x: np.frexp(x)[1],
+                        "y = floor(log2(|x|)) + 1 if x != 0 and |x| < inf else 0",
                         "The exponent of a floating-point number; no gradient.",
                         "浮動小数点数の指数部。勾配は流れない。", _exponent)  # fmt: skip

@@ -26,7 +26,7 @@ absolute = elementwise(
     "absolute", abs,
     vjp=(lambda g, y, x: g * sign(x),), jvp=(lambda t, y, x: real(conjugated(sign(x)) * t),),
     lower=Scalar(_size),
-    words=Words("y = |x|", "dy/dx = sign x", "The absolute value: gradient times the sign, zero at zero.",
+    words=Words("y = |x|", "dy/dx = sign(x)", "The absolute value: gradient times the sign, zero at zero.",
                 "絶対値。勾配に符号を掛ける。0では0とする。"),
     samples=unary(0.2, 2.0),
 )  # fmt: skip
@@ -48,7 +48,8 @@ def _sign(e: Any, x: Any) -> Any:
 
 sign = elementwise(
     "sign", np.sign, vjp=(_sign_rule,), jvp=(_sign_rule,), lower=Scalar(_sign),
-    words=Words("y = x/|x|, 0 at 0", "0 (real x)", "The sign; flat for real x. For complex x the direction x/|x|.",
+    words=Words("y = x/|x| if x != 0 else 0", "dy/dx = 0",
+                "The sign; flat for real x. For complex x the direction x/|x|.",
                 "符号。実数では区分的に定数なので勾配は0。複素数では方向 x/|x|。"),
     samples=unary(0.2, 2.0),
 )  # fmt: skip
@@ -56,7 +57,7 @@ copysign = elementwise(
     "copysign", np.copysign, lambda y, x, z: where(y == x, 1.0, -1.0) * where(x == 0, 0.0, 1.0),
     lambda y, x, z: 0.0 * z,
     lower=Scalar(lambda e, x, z: e.copysign(x, z)),
-    words=Words("y = |a| with the sign of b", "dy/da = sign a sign b, dy/db = 0",
+    words=Words("y = -|a| if signbit(b) else |a|", "dy/da = y/a if a != 0 else 0, dy/db = 0",
                 "The size of a with the sign of b.", "a の大きさに b の符号をつける。"),
     samples=binary(0.3, 2.0, complex=False),
 )  # fmt: skip
@@ -64,7 +65,7 @@ conjugate = elementwise(
     "conjugate", np.conjugate,
     vjp=(lambda g, y, x: conjugated(g),), jvp=(lambda t, y, x: conjugated(t),),
     lower=Scalar(lambda e, x: x),
-    words=Words("y = conj x", "the gradient is conjugated too", "The complex conjugate.",
+    words=Words("y = conj(x)", "dE/dx = conj(g)", "The complex conjugate.",
                 "複素共役。勾配も共役になる。"),
     samples=unary(),
 )  # fmt: skip
@@ -72,14 +73,14 @@ real = elementwise(
     "real", lambda x: np.real(x)[()] if np.iscomplexobj(x) else +x,
     vjp=(lambda g, y, x: g,), jvp=(lambda t, y, x: real(t),),
     lower=Scalar(lambda e, x: x),
-    words=Words("y = Re x", "the gradient is real", "The real part.", "実部。"),
+    words=Words("y = Re(x)", "dE/dx = g", "The real part.", "実部。"),
     samples=unary(),
 )  # fmt: skip
 imag = elementwise(
     "imag", lambda x: np.imag(x)[()],
     vjp=(lambda g, y, x: 1j * g if x.dtype.kind == "c" else 0.0,), jvp=(lambda t, y, x: imag(t),),
     lower=Scalar(lambda e, x: e.number(0, x)),
-    words=Words("y = Im x", "the gradient is imaginary", "The imaginary part.", "虚部。"),
+    words=Words("y = Im(x)", "dE/dx = i g", "The imaginary part.", "虚部。"),
     samples=unary(),
 )  # fmt: skip
 
@@ -97,7 +98,7 @@ angle = elementwise(
     "angle", np.angle,
     vjp=(lambda g, y, x: g * (1j * _turn(x)),), jvp=(lambda t, y, x: imag(conjugated(_turn(x)) * t),),
     lower=Scalar(_half_turn),
-    words=Words("y = arg x", "the gradient points across x, with length 1/|x|", "The angle of a complex number.",
+    words=Words("y = arg(x)", "dE/dx = i g x/|x|^2", "The angle of a complex number.",
                 "複素数の偏角。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip

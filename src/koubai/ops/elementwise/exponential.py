@@ -79,7 +79,7 @@ def _power_exponent(y: Any, x: Any, p: Any) -> Any:
 power = elementwise(
     "power", lambda x, p: x**p, _power_base, _power_exponent,
     lower=Choice(_power_form),
-    words=Words("y = a^p", "dy/da = p a^(p-1), dy/dp = y ln a",
+    words=Words("y = a^p", "dy/da = p a^(p - 1), dy/dp = y ln(a)",
                 "A power multiplies the gradient by the exponent and lowers the exponent by one.",
                 "べき乗は、指数を前に出して指数を1下げたものを勾配に掛ける。"),
     samples=binary(0.5, 2.0),
@@ -87,21 +87,21 @@ power = elementwise(
 square = elementwise(
     "square", np.square, lambda y, x: 2.0 * x,
     lower=Scalar(lambda e, x: e.mul(x, x)),
-    words=Words("y = x^2", "dy/dx = 2x", "A square multiplies the gradient by twice its input.",
+    words=Words("y = x^2", "dy/dx = 2 x", "A square multiplies the gradient by twice its input.",
                 "2乗は、勾配に入力の2倍を掛ける。"),
     samples=unary(),
 )  # fmt: skip
 sqrt = elementwise(
     "sqrt", np.sqrt, lambda y, x: 0.5 / y,
     lower=Scalar(lambda e, x: e.sqrt(x)),
-    words=Words("y = sqrt x", "dy/dx = 1/(2y)", "A square root divides the gradient by twice its result.",
+    words=Words("y = sqrt(x)", "dy/dx = 1/(2 y)", "A square root divides the gradient by twice its result.",
                 "平方根は、勾配を出力の2倍で割る。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip
 cbrt = elementwise(
     "cbrt", np.cbrt, lambda y, x: 1.0 / (3.0 * y * y),
     lower=Scalar(lambda e, x: e.cbrt(x)),
-    words=Words("y = cbrt x", "dy/dx = 1/(3 y^2)", "The cube root.", "立方根。勾配を 3y² で割る。"),
+    words=Words("y = cbrt(x)", "dy/dx = 1/(3 y^2)", "The cube root.", "立方根。勾配を 3y² で割る。"),
     samples=unary(0.3, 2.0, complex=False),
 )  # fmt: skip
 
@@ -129,7 +129,7 @@ exp = elementwise(
 exp2 = elementwise(
     "exp2", np.exp2, lambda y, x: LN2 * y,
     lower=Scalar(lambda e, x: e.exp2(x)),
-    words=Words("y = 2^x", "dy/dx = y ln 2", "The exponential with base two.", "底2の指数関数。"),
+    words=Words("y = 2^x", "dy/dx = y ln(2)", "The exponential with base two.", "底2の指数関数。"),
     samples=unary(complex=False),
 )  # fmt: skip
 expm1 = elementwise(
@@ -142,20 +142,20 @@ expm1 = elementwise(
 log = elementwise(
     "log", np.log, lambda y, x: 1.0 / x,
     lower=Scalar(lambda e, x: e.log(x)),
-    words=Words("y = ln x", "dy/dx = 1/x", "A logarithm divides the gradient by its input.",
+    words=Words("y = ln(x)", "dy/dx = 1/x", "A logarithm divides the gradient by its input.",
                 "対数は、勾配を入力で割る。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip
 log2 = elementwise(
     "log2", np.log2, lambda y, x: (1.0 / LN2) / x,
     lower=Scalar(lambda e, x: e.log2(x)),
-    words=Words("y = log2 x", "dy/dx = 1/(x ln 2)", "The logarithm to base two.", "底2の対数。"),
+    words=Words("y = log2(x)", "dy/dx = 1/(x ln(2))", "The logarithm to base two.", "底2の対数。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip
 log10 = elementwise(
     "log10", np.log10, lambda y, x: (1.0 / LN10) / x,
     lower=Scalar(lambda e, x: e.log10(x)),
-    words=Words("y = log10 x", "dy/dx = 1/(x ln 10)", "The logarithm to base ten.", "常用対数。"),
+    words=Words("y = log10(x)", "dy/dx = 1/(x ln(10))", "The logarithm to base ten.", "常用対数。"),
     samples=unary(0.3, 2.0),
 )  # fmt: skip
 log1p = elementwise(
@@ -184,7 +184,7 @@ def _log_of_sum(power: str, factor: float, ln_of_two: float) -> Scalar:
 logaddexp = elementwise(
     "logaddexp", np.logaddexp, lambda y, x, z: exp(x - y), lambda y, x, z: exp(z - y),
     lower=_log_of_sum("exp", 1.0, LN2),
-    words=Words("y = ln(e^a + e^b)", "dy/da = e^(a-y), dy/db = e^(b-y)",
+    words=Words("y = ln(e^a + e^b)", "dy/da = e^(a - y), dy/db = e^(b - y)",
                 "A sum of exponentials kept as its logarithm; each term's share of the sum is its derivative.",
                 "指数の和を対数のまま計算する。各項の勾配は和に占める割合になる。"),
     samples=binary(complex=False),
@@ -192,7 +192,7 @@ logaddexp = elementwise(
 logaddexp2 = elementwise(
     "logaddexp2", np.logaddexp2, lambda y, x, z: exp2(x - y), lambda y, x, z: exp2(z - y),
     lower=_log_of_sum("exp2", 1.0 / LN2, 1.0),
-    words=Words("y = log2(2^a + 2^b)", "dy/da = 2^(a-y), dy/db = 2^(b-y)",
+    words=Words("y = log2(2^a + 2^b)", "dy/da = 2^(a - y), dy/db = 2^(b - y)",
                 "A sum of powers of two kept as its logarithm.", "2のべきの和を対数のまま計算する。"),
     samples=binary(complex=False),
 )  # fmt: skip

@@ -22,11 +22,11 @@ def _rounding(name: str, forward: Any, formula: str, en: str, ja: str, body: Any
     return predicate(name, forward, formula, en, ja, unary(0.1, 2.3, complex=False), lower=lower)
 
 
-floor = _rounding("floor", np.floor, "y = floor x", "Rounded down; piecewise constant.", "切り捨て。区分的に定数。")
-ceil = _rounding("ceil", np.ceil, "y = ceil x", "Rounded up; piecewise constant.", "切り上げ。区分的に定数。")
-trunc = _rounding("trunc", np.trunc, "y = trunc x", "Rounded towards zero; piecewise constant.",
+floor = _rounding("floor", np.floor, "y = floor(x)", "Rounded down; piecewise constant.", "切り捨て。区分的に定数。")
+ceil = _rounding("ceil", np.ceil, "y = ceil(x)", "Rounded up; piecewise constant.", "切り上げ。区分的に定数。")
+trunc = _rounding("trunc", np.trunc, "y = trunc(x)", "Rounded towards zero; piecewise constant.",
                   "0方向への丸め。区分的に定数。")  # fmt: skip
-rint = _rounding("rint", np.rint, "y = round x", "Rounded to the nearest integer, halves to even.",
+rint = _rounding("rint", np.rint, "y = round(x)", "Rounded to the nearest integer, halves to even.",
                  "最も近い整数への丸め(中間は偶数へ)。")  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def _round_to(e: Any, x: Any, *, decimals: int = 0) -> Any:
     return back(e.rint(there(x, tens)), tens)
 
 
-round_to = _rounding("round_to", np.round, "y = x rounded to decimals", "Rounded to a number of decimals.",
+round_to = _rounding("round_to", np.round, "y = round(x, decimals)", "Rounded to a number of decimals.",
                      "指定した小数桁への丸め。", _round_to)  # fmt: skip
 
 
@@ -81,7 +81,7 @@ floor_divide = predicate(
 remainder = elementwise(
     "remainder", np.remainder, 1, lambda y, x, z: -floor_divide(x, z),
     lower=Scalar(_remainder),
-    words=Words("y = a mod b", "dy/da = 1, dy/db = -floor(a/b)",
+    words=Words("y = a - b floor(a/b)", "dy/da = 1, dy/db = -floor(a/b)",
                 "The remainder with the divisor's sign; slope 1 between its jumps.",
                 "除数と同じ符号をもつ剰余。不連続点の間では傾き1。"),
     samples=binary(0.6, 2.3, complex=False),

@@ -190,24 +190,25 @@ def _over(y: Any, x: Any) -> Any:
 
 i0: Op = elementwise(
     "i0", _i0, lambda y, x: i1(x),
-    words=Words("y = I0(x)", "dy/dx = I1(x)", "The modified Bessel function of order zero.", "0次の変形ベッセル関数。"),
+    words=Words("y = I_0(x)", "dy/dx = I_1(x)",
+                "The modified Bessel function of order zero.", "0次の変形ベッセル関数。"),
     samples=unary(complex=False),
 )  # fmt: skip
 i1: Op = elementwise(
     "i1", _i1, lambda y, x: i0(x) - _over(y, x),
-    words=Words("y = I1(x)", "dy/dx = I0(x) - y/x", "The modified Bessel function of order one.",
+    words=Words("y = I_1(x)", "dy/dx = I_0(x) - y/x", "The modified Bessel function of order one.",
                 "1次の変形ベッセル関数。"),
     samples=unary(0.4, 3.0, complex=False),
 )  # fmt: skip
 j0: Op = elementwise(
     "j0", _j0, lambda y, x: -j1(x),
-    words=Words("y = J0(x)", "dy/dx = -J1(x)", "The Bessel function of the first kind of order zero.",
+    words=Words("y = J_0(x)", "dy/dx = -J_1(x)", "The Bessel function of the first kind of order zero.",
                 "0次の第1種ベッセル関数。"),
     samples=unary(0.4, 12.0, complex=False),
 )  # fmt: skip
 j1: Op = elementwise(
     "j1", _j1, lambda y, x: j0(x) - _over(y, x),
-    words=Words("y = J1(x)", "dy/dx = J0(x) - y/x", "The Bessel function of the first kind of order one.",
+    words=Words("y = J_1(x)", "dy/dx = J_0(x) - y/x", "The Bessel function of the first kind of order one.",
                 "1次の第1種ベッセル関数。"),
     samples=unary(0.4, 12.0, complex=False),
 )  # fmt: skip

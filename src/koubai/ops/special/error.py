@@ -168,32 +168,34 @@ def _ndtr_of(e: Any, x: Any) -> Any:
 erf = elementwise(
     "erf", erf_values, lambda y, x: SLOPE * exp(-x * x),
     lower=Scalar(lambda e, x: e.erf(x)),
-    words=Words("y = 2/sqrt(pi) * integral of e^(-s^2) from 0 to x", "dy/dx = 2/sqrt(pi) e^(-x^2)",
+    words=Words("y = erf(x)", "dy/dx = 2 e^(-x^2)/sqrt(pi)",
                 "The error function; its slope is the bell curve.", "誤差関数。傾きは釣鐘型の e^(-x²) に比例する。"),
     samples=unary(complex=False),
 )  # fmt: skip
 erfc = elementwise(
     "erfc", erfc_values, lambda y, x: -SLOPE * exp(-x * x),
     lower=Scalar(lambda e, x: e.erfc(x)),
-    words=Words("y = 1 - erf x", "dy/dx = -2/sqrt(pi) e^(-x^2)",
+    words=Words("y = 1 - erf(x)", "dy/dx = -2 e^(-x^2)/sqrt(pi)",
                 "The complementary error function, exact in the tail.", "相補誤差関数。裾でも桁落ちしない。"),
     samples=unary(complex=False),
 )  # fmt: skip
 erfinv = elementwise(
     "erfinv", erfinv_values, lambda y, x: exp(y * y) / SLOPE,
-    words=Words("erf y = x", "dy/dx = sqrt(pi)/2 e^(y^2)", "The inverse of the error function.", "誤差関数の逆関数。"),
+    words=Words("y = erfinv(x), erf(y) = x", "dy/dx = sqrt(pi) e^(y^2)/2",
+                "The inverse of the error function.", "誤差関数の逆関数。"),
     samples=unary(-0.9, 0.9, complex=False),
 )  # fmt: skip
 erfcinv = elementwise(
     "erfcinv", erfcinv_values, lambda y, x: -exp(y * y) / SLOPE,
-    words=Words("erfc y = x", "dy/dx = -sqrt(pi)/2 e^(y^2)", "The inverse of the complementary error function.",
+    words=Words("y = erfcinv(x), erfc(y) = x", "dy/dx = -sqrt(pi) e^(y^2)/2",
+                "The inverse of the complementary error function.",
                 "相補誤差関数の逆関数。"),
     samples=unary(0.1, 1.9, complex=False),
 )  # fmt: skip
 ndtr = elementwise(
     "ndtr", ndtr_values, lambda y, x: exp(-0.5 * x * x) / SQRT_2PI,
     lower=Scalar(_ndtr_of),
-    words=Words("y = probability that a standard normal variable is below x", "dy/dx = e^(-x^2/2)/sqrt(2 pi)",
+    words=Words("y = erfc(-x/sqrt(2))/2", "dy/dx = e^(-x^2/2)/sqrt(2 pi)",
                 "The normal distribution function; its slope is the normal density.",
                 "標準正規分布の累積分布関数。傾きは正規分布の密度。"),
     samples=lambda: [*unary(complex=False)(), Sample(arrays((2,), low=-9.0, high=-6.0))],

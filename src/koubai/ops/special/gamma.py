@@ -276,7 +276,7 @@ def _polygamma_samples() -> list[Sample]:
 
 gammaln = elementwise(
     "gammaln", gammaln_values, lambda y, x: digamma(x),
-    words=Words("y = ln |Gamma(x)|", "dy/dx = psi(x)", "The logarithm of the gamma function; its slope is digamma.",
+    words=Words("y = ln(|Gamma(x)|)", "dy/dx = psi(x)", "The logarithm of the gamma function; its slope is digamma.",
                 "ガンマ関数の絶対値の対数。傾きはディガンマ関数。"),
     samples=unary(0.3, 4.0, complex=False),
 )  # fmt: skip
@@ -288,27 +288,30 @@ gamma = elementwise(
 )  # fmt: skip
 digamma = elementwise(
     "digamma", digamma_values, lambda y, x: polygamma(x, n=1),
-    words=Words("y = psi(x) = d/dx ln Gamma(x)", "dy/dx = psi'(x)", "The slope of the logarithm of the gamma function.",
+    words=Words("y = psi(x)", "dy/dx = polygamma(1, x)", "The slope of the logarithm of the gamma function.",
                 "ガンマ関数の対数の微分(ディガンマ関数)。"),
     samples=unary(0.3, 4.0, complex=False),
 )  # fmt: skip
 polygamma: Op = elementwise(
     "polygamma", polygamma_values, Through(lambda g, y, x, *, n: g * polygamma(x, n=n + 1)),
-    words=Words("y = n-th derivative of psi at x", "dy/dx = the (n+1)-th derivative",
+    words=Words("y = polygamma(n, x)", "dy/dx = polygamma(n + 1, x)",
                 "The derivatives of digamma; each is the slope of the one before.",
-                "ディガンマ関数の n 階微分。傾きは次の階数のもの。"),
+                "ディガンマ関数の n 階微分。傾きは次の階数のもの。", symbols=("x",)),
     samples=_polygamma_samples,
 )  # fmt: skip
 betaln = elementwise(
     "betaln", betaln_values, lambda y, a, b: digamma(a) - digamma(a + b), lambda y, a, b: digamma(b) - digamma(a + b),
-    words=Words("y = ln |B(a, b)|", "dy/da = psi(a) - psi(a + b)", "The logarithm of the beta function.",
+    words=Words("y = ln(|B(a, b)|)", "dy/da = psi(a) - psi(a + b), dy/db = psi(b) - psi(a + b)",
+                "The logarithm of the beta function.",
                 "ベータ関数の絶対値の対数。"),
     samples=binary(0.4, 3.0, complex=False),
 )  # fmt: skip
 beta = elementwise(
     "beta", beta_values,
     lambda y, a, b: y * (digamma(a) - digamma(a + b)), lambda y, a, b: y * (digamma(b) - digamma(a + b)),
-    words=Words("y = B(a, b) = Gamma(a) Gamma(b)/Gamma(a + b)", "dy/da = y (psi(a) - psi(a + b))", "The beta function.",
+    words=Words("y = Gamma(a) Gamma(b)/Gamma(a + b)",
+                "dy/da = y (psi(a) - psi(a + b)), dy/db = y (psi(b) - psi(a + b))",
+                "The beta function.",
                 "ベータ関数。"),
     samples=binary(0.4, 3.0, complex=False),
 )  # fmt: skip

@@ -133,8 +133,8 @@ def _samples() -> list[Sample]:
 call = register(Op(
     "checkpoint", lambda *xs, body: tuple(body(*xs)), lambda *types, body: tuple(body.of(types).results),
     vjp=joint_vjp(_vjp), jvp=joint_jvp(_jvp), batch=_batch, lower=Expand(_written_out),
-    words=Words("y = f(x)", "f's own gradient, for which f is evaluated again",
+    words=Words("y = f(x_1, x_2, ...)", "dE/dx_k = g df/dx_k",
                 "A call that remembers its inputs only; the gradient evaluates it once more.",
-                "入力だけを覚えておく関数呼び出し。勾配を求めるときに、もう一度計算する。"),
+                "入力だけを覚えておく関数呼び出し。勾配を求めるときに、もう一度計算する。", symbols=("x...",)),
     samples=_samples,
 ))  # fmt: skip

@@ -287,8 +287,9 @@ def _refusals() -> list[Refusal]:
 loop = register(Op(
     "scan", _forward, _infer, vjp=joint_vjp(_vjp), jvp=joint_jvp(_jvp), batch=_batch,
     lower=Loop(_fitted),
-    words=Words("c, y_k = f(c, x_k) for k = 0, 1, 2, ...", "f's own gradients, step by step in the other order",
+    words=Words("(c[t + 1], y[t]) = f(c[t], x[t])", "dE/dx_k = sum_t h[t] df/dx_k, h[t] = (dE/dc[t + 1], g[t])",
                 "A loop: each step hands a value on to the next. Its gradient is a loop back through the steps.",
-                "ループ。各ステップは値を次のステップへ渡す。勾配はステップを逆順にたどるループになる。"),
+                "ループ。各ステップは値を次のステップへ渡す。勾配はステップを逆順にたどるループになる。",
+                symbols=("x...",)),
     samples=_samples, refuses=_refusals,
 ))  # fmt: skip
