@@ -207,6 +207,11 @@ def integers(a: Any, b: Any) -> Any:
     return a // b, a % b, a * b - a, (a ^ b) | (a & 7), a << 3, a >> 2, a > b, a.astype(np.float64), a.astype(np.uint8)
 
 
+def truncated(x: Any) -> Any:
+    """Out of range too."""
+    return tuple((x * 1e9).astype(d) for d in "bhilBHL")
+
+
 def reductions(x: Any) -> Any:
     return (
         knp.sum(x), knp.sum(x, axis=0), knp.mean(x, axis=1), knp.max(x, axis=(0, 2)), knp.min(x), knp.argmax(x, axis=1),
@@ -294,6 +299,7 @@ CASES: dict[str, Callable[[Bench], Check]] = {
        for d in (np.float32, np.float64)},
     **{f"integers {d.__name__}": agrees(integers, *(RNG.integers(1, 100, (2, 43)).astype(d)))
        for d in (np.int8, np.uint8, np.int32, np.int64, np.uint64)},
+    **{f"truncated {d.__name__}": agrees(truncated, normal(5, 37, dtype=d)) for d in (np.float32, np.float64)},
     **{f"reductions {d.__name__}": agrees(reductions, normal(7, 19, 11, dtype=d)) for d in (np.float32, np.float64)},
     **{f"gathers {d.__name__}": agrees(moved, normal(31, 13, dtype=d), INDEX, normal(31, 13, dtype=d))
        for d in (np.float32, np.float64)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
@@ -161,6 +162,32 @@ def equal(name: str, f: Callable[..., Any], *xs: Any, callbacks: Sequence[str] =
         got, left = compiled(f, *xs)
         agree(name, got, f(*xs))
     assert left == list(callbacks)
+
+
+def whole(x: float, dtype: np.dtype[Any]) -> Any:
+    """A number as an integer, out of range as on x86-64; see docs/compiling.md."""
+    least = -(2**63) if dtype.itemsize == 8 or dtype == np.uint32 else -(2**31)
+    n = int(x) if least <= x < -least else least
+    if dtype == np.uint64 and x >= 2.0**63:
+        n = int(x) if x < 2.0**64 else 0
+    return np.uint64(n % 2**64).astype(dtype)
+
+
+EDGES = [2.0**k + d for k in (0, 7, 8, 15, 16, 31, 32, 63, 64) for d in (-1, -0.5, 0, 0.5, 1)]
+FAR = [0.3, np.nan, np.inf, 1e10, 1e20, 3e38, *EDGES]
+
+
+@pytest.mark.parametrize("dtype", "bhilqBHILQ")
+@pytest.mark.parametrize("source", [np.float32, np.float64])
+def test_integers_of_what_is_out_of_range(source: Any, dtype: Any) -> None:
+    dtype, x = np.dtype(dtype), np.array([*FAR, *(-v for v in FAR)], source)
+    want = np.array([whole(float(v), dtype) for v in x], dtype)
+    got, _ = compiled(lambda x: x.astype(dtype), x)
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal([compiled(lambda x: x.astype(dtype), v)[0] for v in x[::9]], want[::9])
+    if platform.machine() in ("x86_64", "AMD64") and dtype != np.uint32:  # of which NumPy has two versions
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(x.astype(dtype), want)
 
 
 def op(name: str) -> Any:

@@ -135,10 +135,6 @@ class Instructions:
         """``"fpext"``, ``"sitofp"``, ``"bitcast"``, ``"zext"``, ... to another type."""
         return self._op(f"{instruction} {x} to {type}", type)
 
-    def freeze(self, x: Value) -> Value:
-        """x, or where LLVM leaves it undefined some number, the same one for every use."""
-        return self._op(f"freeze {x}", x.type)
-
     def intrinsic(self, name: str, *xs: Value, result: str | None = None) -> Value:
         """An LLVM intrinsic that is overloaded on its first operand's type: ``"sqrt"``, ``"floor"``, ``"fma"``, ..."""
         type = xs[0].type

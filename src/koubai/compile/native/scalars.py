@@ -96,7 +96,7 @@ class Emitter:
     def _truncated(self, x: Number, dtype: Any) -> Number:
         """A real number without its fraction as an integer, by way of the widths in which NumPy converts it.
 
-        So -1.0 is 255 as uint8 here as well. A number out of range gives what the processor's conversion gives.
+        So -1.0 is 255 as uint8 here as well.
         """
         if dtype == np.uint64:
             half = self.constant(2.0**63, x.dtype)
@@ -108,8 +108,15 @@ class Emitter:
         return self.cast(self._converted(x, wide), dtype)
 
     def _converted(self, x: Number, dtype: Any) -> Number:
-        f, target = self.f, vector(element(dtype), lanes_of(x.value.type))
-        return Number(f.freeze(f.convert("fptosi", x.value, target)), dtype)
+        """A signed integer of 32 or 64 bits; the least one for NaN and what is out of range, as on x86-64.
+
+        LLVM leaves it open what comes of those, to the point that code on the way there may vanish.
+        """
+        least = int(np.iinfo(dtype).min)
+        inside = self.both(self.ge(x, self.constant(least, x.dtype)), self.lt(x, self.constant(-least, x.dtype)))
+        target = vector(element(dtype), lanes_of(x.value.type))
+        whole = Number(self.f.convert("fptosi", x.value, target), dtype)
+        return self.select(inside, whole, self.constant(least, dtype))
 
     def bits(self, x: Number, dtype: Any) -> Number:
         """The same bits read as another dtype of the same size."""
