@@ -21,6 +21,11 @@ Every operation that koubai knows, from its record: what it computes, its local 
 English and Japanese. `koubai ops` prints the same table in a terminal. This page is written by
 `docs/make_ops.py`.
 
+E is what is differentiated and g (G for a matrix) the upstream gradient dE/dy; x[i] is an element, `sum_i` a sum over
+an index; capital letters are matrices, multiplied as such, with A^T the transpose and `∘` the product element by
+element; a comparison counts as 1 where it holds. What is written with elements, sums and matrices is tested against
+what the op computes and sends back.
+
 | op | formula | local derivative | in words | 言葉で |
 |---|---|---|---|---|"""
 

@@ -157,7 +157,7 @@ KNOWN_COMMANDS = {
 }  # fmt: skip
 GREEK_COMMANDS = {"alpha", "theta", "sigma", "pi", "Gamma", "psi", "Phi", "delta", "Delta"}
 ELEMENTS = {"math", "mrow", "mi", "mn", "mo", "mtext", "msub", "msup", "mfrac", "msqrt", "mroot", "munder", "mover",
-            "mtable", "mtr", "mtd"}  # fmt: skip
+            "mtable", "mtr", "mtd", "mspace"}  # fmt: skip
 CHILDREN = {"msub": 2, "msup": 2, "mfrac": 2, "mroot": 2, "munder": 2, "mover": 2}
 
 
@@ -220,6 +220,8 @@ LATEX = {
     "(a/b) c": r"\frac{a}{b} c",
     "(a/b)^2": r"\left(\frac{a}{b}\right)^{2}",
     "a (b + c)": r"a \left(b + c\right)",
+    "p stride + k": r"p \, \mathit{stride} + k",
+    "sum_to(g, I_0(x))": r"\operatorname{sum\_to}\left(g, I_{0}\left(x\right)\right)",
     "1e-7 x": r"1 \times 10^{-7} x",
     "learning_rate": r"\mathit{learning}_{rate}",
     "θ": r"\theta",

@@ -33,9 +33,10 @@ class Words:
     Parameters
     ----------
     formula : str
-        What it computes, as plain text with y for the result: ``"y = sin x"``.
+        What it computes, as plain text with y for the result: ``"y = sin(x)"``. In the language of
+        `koubai.explain.formula` it can be explained with numbers; other words are shown as they are.
     derivative : str
-        The local derivative, or the rule of the gradient: ``"dy/dx = cos x"``.
+        The local derivative of each input, or the gradient that it receives: ``"dy/dx = cos(x)"``.
     en, ja : str
         One sentence each.
     symbols : tuple of str

@@ -6,8 +6,9 @@ for symbols, which can be evaluated, and which is rendered as text, LaTeX or Mat
 Conventions of the records (`Words.formula`, `Words.derivative`):
 
 - y (Y for a matrix) is the result; the inputs are named by `Words.symbols`.
-- g (G for a matrix) is the upstream gradient, dE/dy. A derivative is either local, ``dy/dx = ...``, or a message,
-  ``dE/dx = ...``, in which g stands; one for each input, separated by commas; ``0`` alone: no gradient at all.
+- g (G for a matrix) is the upstream gradient, dE/dy; of several results g_ and G_ with their names. A derivative is
+  either local, ``dy/dx = ...``, or a message, ``dE/dx = ...``, in which g stands; one for each input, separated by
+  commas; ``0`` alone: no gradient at all.
 - Capital letters are matrices: then ``A B`` is the product of matrices, ``A^T`` the transpose (of a complex matrix with
   the conjugate), ``A^-1`` the inverse, I the identity.
 - e, pi and i (the imaginary unit) are numbers, except where they are names of inputs or indices.

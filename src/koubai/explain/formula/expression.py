@@ -31,7 +31,6 @@ __all__ = [
     "Tuple",
     "fold",
     "free_symbols",
-    "negated",
     "substitute",
     "times",
     "walk",
@@ -401,8 +400,3 @@ def _product(factors: Sequence[Expr]) -> Expr:
 
 def _reciprocal(expression: Expr) -> Expr:
     return Quotient(Number(1), expression)
-
-
-def negated(expression: Expr) -> Expr:
-    """The opposite, without a second sign."""
-    return expression.of if isinstance(expression, Negative) else Negative(expression)

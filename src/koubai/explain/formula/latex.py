@@ -32,15 +32,10 @@ from koubai.explain.formula.expression import (
     fold,
 )
 from koubai.explain.formula.plain import number_text, summarized
-from koubai.explain.formula.precedence import is_transpose, needs_dot, wraps
+from koubai.explain.formula.precedence import GREEK, is_transpose, needs_dot, needs_space, split_name, wraps
 
-__all__ = ["GREEK", "OTHERWISE", "escaped", "to_latex"]
+__all__ = ["OTHERWISE", "escaped", "to_latex"]
 
-GREEK = frozenset({
-    "Delta", "Gamma", "Lambda", "Omega", "Phi", "Pi", "Psi", "Sigma", "Theta", "Upsilon", "Xi", "alpha", "beta", "chi",
-    "delta", "epsilon", "eta", "gamma", "iota", "kappa", "lambda", "mu", "nu", "omega", "phi", "pi", "psi", "rho",
-    "sigma", "tau", "theta", "upsilon", "xi", "zeta",
-})  # fmt: skip
 #: How LaTeX calls functions that it knows; others are set upright by their own name.
 FUNCTIONS = {
     **{name: f"\\{name}" for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh")},
@@ -178,8 +173,8 @@ def _call(name: str, parts: list[str]) -> str:
     if name in AROUND and len(parts) == 1:
         before, after = AROUND[name]
         return f"{before}{parts[0]}{after}"
-    stem, _, index = name.partition("_")
-    if stem and index:
+    stem, index = split_name(name)
+    if index:
         function = f"{_name(stem)}_{{{_subscript(index)}}}"
     else:
         function = FUNCTIONS.get(name) or f"\\operatorname{{{escaped(name)}}}"
@@ -189,7 +184,8 @@ def _call(name: str, parts: list[str]) -> str:
 def _product(factors: tuple[Expr, ...], parts: list[str]) -> str:
     line = parts[0]
     for left, right, text in zip(factors, factors[1:], parts[1:]):
-        line += f" \\cdot {text}" if needs_dot(left, right, text) else f" {text}"
+        sign = " \\cdot " if needs_dot(left, right, text) else " \\, " if needs_space(left, right) else " "
+        line += sign + text
     return line
 
 

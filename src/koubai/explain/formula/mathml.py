@@ -32,9 +32,9 @@ from koubai.explain.formula.expression import (
     Tuple,
     fold,
 )
-from koubai.explain.formula.latex import GREEK, OTHERWISE
+from koubai.explain.formula.latex import OTHERWISE
 from koubai.explain.formula.plain import number_text, summarized
-from koubai.explain.formula.precedence import is_transpose, needs_dot, wraps
+from koubai.explain.formula.precedence import GREEK, is_transpose, needs_dot, needs_space, split_name, wraps
 
 __all__ = ["to_mathml"]
 
@@ -50,6 +50,8 @@ SIGNS = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥", "in": "∈"}
 WORDS = {"and": "∧", "or": "∨", "xor": "⊕"}
 NAMES = {"...": "<mo>…</mo>", "inf": "<mi>∞</mi>", "nan": "<mi>NaN</mi>"}
 FENCES = {"floor": ("⌊", "⌋"), "ceil": ("⌈", "⌉")}
+LEFT = '<mtd style="text-align: left">'
+SPACE = '<mspace width="0.17em"/>'
 APPLY, TIMES = "<mo>&#x2061;</mo>", "<mo>&#x2062;</mo>"  # what is not seen: application, multiplication
 
 
@@ -93,7 +95,8 @@ def _sign(text: str) -> str:
 
 
 def _fenced(before: str, inner: str, after: str) -> str:
-    return _row(f'<mo fence="true">{before}</mo>', inner, f'<mo fence="true">{after}</mo>')
+    fixed = "" if re.search("<(mfrac|mtable|munder|mroot)", inner) else ' stretchy="false"'
+    return _row(f'<mo fence="true"{fixed}>{before}</mo>', inner, f'<mo fence="true"{fixed}>{after}</mo>')
 
 
 def _bracketed(text: str) -> str:
@@ -149,8 +152,8 @@ def _one(node: Any, parts: list[str], digits: int | None, lang: str) -> str:
             return _row(_sign("¬"), parts[0]) if word == "not" else _joined(WORDS[word], parts)
         case Cases():
             conditions = map(_bracketed, [*parts[1::2], f"<mtext>{_text(OTHERWISE[lang])}</mtext>"])
-            rows = [f"<mtr><mtd>{v}</mtd><mtd>{c}</mtd></mtr>" for v, c in zip(parts[::2], conditions)]
-            return _row('<mo fence="true">{</mo>', f'<mtable columnalign="left left">{"".join(rows)}</mtable>')
+            rows = [f"<mtr>{LEFT}{v}</mtd>{LEFT}{c}</mtd></mtr>" for v, c in zip(parts[::2], conditions)]
+            return _row('<mo fence="true">{</mo>', f"<mtable>{''.join(rows)}</mtable>")
         case Tuple():
             return _bracketed(_listed(parts))
     raise AssertionError(type(node))
@@ -173,7 +176,8 @@ def _name(name: str) -> str:
     stem = name.rstrip("'")
     if stem in NAMES:
         return NAMES[stem]
-    return f"<mi>{_text(LETTERS.get(stem, stem) + '′' * (len(name) - len(stem)))}</mi>"
+    upright = ' mathvariant="normal"' if stem in LETTERS and stem[0].isupper() else ""
+    return f"<mi{upright}>{_text(LETTERS.get(stem, stem) + '′' * (len(name) - len(stem)))}</mi>"
 
 
 def _subscript(text: str) -> str:
@@ -191,10 +195,8 @@ def _call(name: str, parts: list[str]) -> str:
         return f'<mover accent="true">{parts[0]}<mo>¯</mo></mover>'
     if name in FENCES and len(parts) == 1:
         return _fenced(FENCES[name][0], parts[0], FENCES[name][1])
-    stem, _, index = name.partition("_")
-    index = index or re.sub(r"^log(10|2)$|.*", r"\1", name, count=1)
-    stem = "log" if name in ("log10", "log2") else stem
-    function = f"<msub>{_name(stem)}{_subscript(index)}</msub>" if stem and index else _name(name)
+    stem, index = ("log", name[3:]) if name in ("log2", "log10") else split_name(name)
+    function = f"<msub>{_name(stem)}{_subscript(index)}</msub>" if index else _name(name)
     return _row(function, APPLY, _bracketed(_listed(parts)))
 
 
@@ -202,7 +204,8 @@ def _product(factors: tuple[Expr, ...], parts: list[str]) -> str:
     line = [parts[0]]
     for left, right, text in zip(factors, factors[1:], parts[1:]):
         first = "0" if re.match("(<mrow>|<msup>|<msub>)*<mn>", text) else ""
-        line += ["<mo>·</mo>" if needs_dot(left, right, first) else TIMES, text]
+        sign = "<mo>·</mo>" if needs_dot(left, right, first) else SPACE if needs_space(left, right) else TIMES
+        line += [sign, text]
     return _row(*line)
 
 

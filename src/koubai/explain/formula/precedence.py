@@ -1,4 +1,4 @@
-"""Where parentheses and dots belong, for every way of rendering a formula."""
+"""Where parentheses, dots and spaces belong, for every way of rendering a formula."""
 
 from __future__ import annotations
 
@@ -25,10 +25,16 @@ from koubai.explain.formula.expression import (
     walk,
 )
 
-__all__ = ["is_constant", "is_transpose", "needs_dot", "wraps"]
+__all__ = ["GREEK", "is_constant", "is_transpose", "needs_dot", "needs_space", "split_name", "wraps"]
 
 # How tightly what a formula is made of holds together, as in `language`.
 EQUATION, CASES, OR, AND, NOT, COMPARISON, SUM, PRODUCT, POWER, ATOM = range(10)
+#: Names that are shown as one letter.
+GREEK = frozenset({
+    "Delta", "Gamma", "Lambda", "Omega", "Phi", "Pi", "Psi", "Sigma", "Theta", "Upsilon", "Xi", "alpha", "beta", "chi",
+    "delta", "epsilon", "eta", "gamma", "iota", "kappa", "lambda", "mu", "nu", "omega", "phi", "pi", "psi", "rho",
+    "sigma", "tau", "theta", "upsilon", "xi", "zeta",
+})  # fmt: skip
 LEVELS: dict[type[Expr], int] = {
     Cases: CASES, Sum: SUM, Negative: SUM, Product: PRODUCT, ElementwiseProduct: PRODUCT, Quotient: PRODUCT,
     BigOperator: PRODUCT, Power: POWER,
@@ -114,6 +120,28 @@ def needs_dot(left: Expr, right: Expr, text: str) -> bool:
     if any(isinstance(x, (Array, Derivative)) for x in (left, right)) or text[:1].isdigit() or text[:1] == ".":
         return True
     return is_constant(left) and is_constant(right)
+
+
+def needs_space(left: Expr, right: Expr) -> bool:
+    """Whether two factors would run together in print: words, where one would read a product of letters."""
+    names = (x.name for x in (_last(left), _first(right)) if isinstance(x, (Symbol, Call)))
+    return any(len(name) > 1 and name not in GREEK for name in names)
+
+
+def _first(node: Expr) -> Expr:
+    while isinstance(node, (Power, Index)):
+        node = node.parts[0]
+    return node
+
+
+def _last(node: Expr) -> Expr:
+    return node.of if isinstance(node, Index) else node
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """A function's name and its index: I_0 has one, sum_to has none."""
+    stem, _, index = name.partition("_")
+    return (stem, index) if stem and (index.isdigit() or len(index) == 1) else (name, "")
 
 
 def is_transpose(node: Power) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from koubai.errors import UsageError
@@ -25,8 +26,8 @@ from koubai.explain.formula.expression import (
     walk,
 )
 from koubai.explain.formula.language import parse_list
-from koubai.explain.formula.latex import GREEK
-from koubai.graph import Op
+from koubai.explain.formula.precedence import GREEK
+from koubai.graph import Op, Words
 
 __all__ = ["OpFormula", "formula_of"]
 
@@ -95,8 +96,12 @@ def formula_of(op: Op, count: int | None = None) -> OpFormula:
     >>> print(f.derivatives[0])
     ∂y/∂x = 1 - y^2
     """
-    formula, words = _parsed(op.words.formula), op.words
-    derivative = _parsed(words.derivative)
+    return _formula(op.words, _arity(op) if count is None else count)
+
+
+@lru_cache(maxsize=1024)
+def _formula(words: Words, count: int | None) -> OpFormula:
+    formula, derivative = _parsed(words.formula), _parsed(words.derivative)
     if not formula or not isinstance(formula[0], Relation) or formula[0].sign != "=":
         name, equals, rest = words.formula.partition("=")
         named = _parsed(name) if equals else ()
@@ -106,7 +111,7 @@ def formula_of(op: Op, count: int | None = None) -> OpFormula:
         )
     first = formula[0]
     assert isinstance(first, Relation)
-    symbols = _symbols(op, first, count)
+    symbols = _symbols(words.symbols, first, count)
     found: list[Relation | None] = [_derivative_by(x, derivative, k) for k, x in enumerate(symbols)]
     if not any(found) and derivative != (Number(0),):
         shown = Text(words.derivative.strip())
@@ -135,10 +140,10 @@ def _is_prose(node: Expr) -> bool:
     return any(a and b for a, b in pairwise(words))
 
 
-def _symbols(op: Op, formula: Relation, count: int | None) -> tuple[Symbol, ...]:
+def _symbols(names: tuple[str, ...], formula: Relation, count: int | None) -> tuple[Symbol, ...]:
     """The names of the inputs: those of the record, otherwise the first ones that stand in the formula."""
-    names = op.words.symbols
-    count = count if count is not None else _arity(op, formula)
+    if count is None:
+        count = len(names) or len(_named(formula)) or 1
     if names and names[-1].endswith(REST):
         fixed, rest = names[:-1], names[-1].removesuffix(REST)
         return tuple(map(Symbol.from_key, (*fixed, *(f"{rest}_{i + 1}" for i in range(count - len(fixed))))))
@@ -159,18 +164,18 @@ def _named(formula: Relation) -> list[Symbol]:
     return [s for s in free_symbols(formula.right) if s not in others and s.key not in KNOWN and s.name != "..."]
 
 
-def _arity(op: Op, formula: Relation) -> int:
-    """How many inputs a record speaks of, where nobody says it."""
-    try:
-        samples = op.samples()
-    except Exception:  # a user's function: without it the words alone decide
-        samples = ()
-    if samples:
-        return len(samples[0].args)
+def _arity(op: Op) -> int | None:
+    """How many inputs a record speaks of; None if it does not say."""
     names = op.words.symbols
     if names and not names[-1].endswith(REST):
         return len(names)
-    return len(names) + 1 if names else len(op.vjp) if isinstance(op.vjp, tuple) else len(_named(formula)) or 1
+    if isinstance(op.vjp, tuple) and not names:
+        return len(op.vjp)
+    try:
+        samples = op.samples()
+        return len(samples[0].args) if samples else None
+    except Exception:  # a user's function: without it the words alone decide
+        return None
 
 
 def _derivative_by(x: Symbol, relations: Sequence[Expr], position: int) -> Relation | None:
