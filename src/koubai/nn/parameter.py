@@ -220,7 +220,10 @@ class Parameter(Owned):
         value = cast(path, self.initializer(key_of(seed, path), shape, dtype), dtype)
         if value.shape != shape:
             raise ShapeError(f"{path or 'Parameter'}: the initializer returned shape {value.shape}, expected {shape}")
-        self._take(value)
+        if self.drawn:
+            self._take(value)
+        else:
+            self.value = value[()]  # nothing can have been computed from another value, so it is as old as before
 
     def convert(self, dtype: Any) -> None:
         """Change the dtype; the value is drawn first, so that it is the same number in another precision."""

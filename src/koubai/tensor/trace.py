@@ -81,12 +81,19 @@ class Trace:
         self.outputs = simplify(self.traced, known)
 
     def _captured(self) -> list[Any]:
-        """The tensors that were there before and that the trace reaches: read anew at every call."""
-        reached = [y for y in self.traced if y.number < self._start]
+        """The tensors that the trace reaches and that may change: read anew at every call.
+
+        Those that were there before, and those that are trained: a layer may make its parameters when it is first
+        called.
+        """
+        reached = [y for y in self.traced if self._may_change(y)]
         for node in topological(self.traced):
             if node.number > self._start:
-                reached += [x for x in node.inputs if isinstance(x, Node) and x.number < self._start]
+                reached += [x for x in node.inputs if isinstance(x, Node) and self._may_change(x)]
         return [node for node in dict.fromkeys(reached) if node.value is not None]
+
+    def _may_change(self, node: Node) -> bool:
+        return node.number < self._start or (node.op is None and node.requires_grad)
 
     def _refuse_strangers(self) -> None:
         """Refuse what stood for a value inside of a loop or a vmap, and was carried out of it."""
