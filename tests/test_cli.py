@@ -82,6 +82,34 @@ def test_json_is_one_object_on_stdout(run):
     assert json.loads(out)["grad_check"] is None
 
 
+def test_what_looks_wrong_is_said(run):
+    code, out, err = run("train", "digits", "--epochs", 2, "--lr", 30, "--optimizer", "sgd")
+    assert (code, err) == (0, "")
+    (note,) = [line for line in out.splitlines() if line.startswith("note: ")]
+    assert re.match(r"note: layer 1 \(ReLU\): \d+ of 256 units are 0 for all 256 examples", note)
+    assert "update/weight" not in out
+    code, out, _ = run("train", "iris", "--epochs", 2, "--json")
+    assert json.loads(out)["findings"] == []
+
+
+def test_the_doctors_table_on_request(run):
+    code, out, _ = run("train", "iris", "--epochs", 2, "--checkup")
+    assert code == 0
+    assert re.search(r"layer +units +dead +saturated +message +gradient +weights +update/weight\n", out)
+    assert "nothing looks wrong" in out
+    write("house.csv", house())
+    code, out, _ = run("train", "house.csv", "--target", "price", "--epochs", 2, "--checkup")
+    loss = re.search(r"loss (\S+) on", out)
+    assert loss is not None
+    assert float(loss[1]) < 10  # of the standardized target, as in training
+
+
+def test_a_training_that_explodes_says_where(run):
+    code, _, err = run("train", "iris", "--lr", 1e9, "--optimizer", "sgd")
+    assert code == 1
+    assert re.search(r"epoch 1, step \d+: .* gives -?(inf|NaN) at .*layer \d \(\w+\)", err)
+
+
 def test_the_same_seed_gives_the_same_result(run):
     found = []
     for seed in (3, 3, 4):

@@ -56,6 +56,17 @@ def test_the_page_on_compiling_runs(tmp_path: Path) -> None:
     assert "for i in range" in done.stdout
 
 
+def test_the_page_on_trouble_runs(tmp_path: Path) -> None:
+    code = "\n".join(blocks("docs/trouble.md", "python"))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for shown in re.findall(r"# ((?:log|層|keep|\[).*?)(?: \.\.\.|\.\.\.)?$", code, re.M):
+        assert shown in done.stdout
+    assert "the gradient shrinks on its way back" in done.stdout
+
+
 def test_commands_are_one_line_each() -> None:
     for command in blocks(READMES[0], "sh"):
         assert command.count("\n") == 1
@@ -69,7 +80,7 @@ def test_the_page_of_operations_is_what_the_records_say() -> None:
     assert done.stdout == (ROOT / "docs" / "ops.md").read_text(encoding="utf-8"), "run docs/make_ops.py again"
 
 
-@pytest.mark.parametrize("name", [*READMES, "docs/conventions.md", "docs/sequences.md"])
+@pytest.mark.parametrize("name", [*READMES, "docs/conventions.md", "docs/sequences.md", "docs/trouble.md"])
 def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):

@@ -60,6 +60,7 @@ def cli() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides split, weights and order.")
 @click.option("--out", type=click.Path(file_okay=False), help="Folder for the results.  [default: koubai-SOURCE]")
 @click.option("--check/--no-check", default=True, show_default=True, help="Check the gradient numerically first.")
+@click.option("--checkup", is_flag=True, help="Show gradients, updates and dead units layer by layer at the end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, all else on stderr.")
 def train(**options: Any) -> None:
     """Train a network on SOURCE by backpropagation.

@@ -18,6 +18,7 @@ from koubai.cli.output import refuse_unwritable, results
 from koubai.cli.report import confusion, say_to
 from koubai.data import Dataset
 from koubai.errors import DataError, UsageError
+from koubai.explain.doctor import checkup as examine
 from koubai.train import (
     Callback,
     History,
@@ -36,6 +37,7 @@ INTERRUPTED = 130
 TEST, VALIDATION = 0.2, 0.1
 MANY = 10_000
 LARGEST = 1e37  # leaves float32 room to standardize
+EXAMINED = 256  # examples that the doctor looks at
 BYTES_A_PARAMETER = 40  # weight, gradient, what the optimizer remembers, passing results, the checked copy
 
 
@@ -62,6 +64,7 @@ def train(
     seed: int,
     out: str | None,
     check: bool,
+    checkup: bool,
     as_json: bool,
 ) -> int:
     """Run the whole job; returns the exit code."""
@@ -83,6 +86,11 @@ def train(
         epochs or _epochs(whole), batch_size or (32 if len(whole) < MANY else 128), lr, optimizer, seed, check, say
     )
     report = job.report(history, say)
+    if checkup:
+        say(f"\n{job.checkup}\n")
+    elif not job.checkup.ok:
+        say("\n".join(["", *(f"note: {finding}" for finding in job.checkup.findings)]))
+        say("(--checkup shows the whole network)\n")
     with results(folder) as part:
         job.save(part, history, source)
     say(f"wrote {', '.join(str(folder / name) for name in FILES)}")
@@ -256,10 +264,11 @@ class _Job:
         """Train, and for a regression let the model answer in the target's own unit afterwards."""
         steps = epochs * math.ceil(len(self.parts.train) / batch_size)
         scaled: Callable[[Any], Any] = self.target_scale or (lambda t: t)
+        loss = "cross_entropy" if self.target_scale is None else "mse"
         history = fit(
             self.model,
             (self.parts.train.x, scaled(self.parts.train.t)),
-            loss="cross_entropy" if self.target_scale is None else "mse",
+            loss=loss,
             optimizer=optim.get(optimizer, lr=optim.schedules.Cosine(lr, steps)),
             epochs=epochs,
             batch_size=batch_size,
@@ -270,6 +279,8 @@ class _Job:
             seed=seed,
             check=check,
         )
+        some = self.parts.train.x[:EXAMINED], scaled(self.parts.train.t[:EXAMINED])
+        self.checkup = examine(self.model, some, loss, optimizer=optim.get(optimizer, lr=lr))
         if self.target_scale is not None:
             self.model.append(Unstandardize(1, self.target_scale.mean, self.target_scale.scale))
         return history
@@ -300,6 +311,7 @@ class _Job:
             "grad_check": None if check is None else {"max_error": check.max_error, "checked": check.checked},
             "parameters": self.model.count_parameters(),
             "interrupted": history.interrupted,
+            "findings": [str(finding) for finding in self.checkup.findings],
         }
 
     def save(self, folder: Path, history: History, source: str) -> None:
