@@ -208,7 +208,7 @@ class Emitted:
         return lambda: (image.status, [image.blocks[blocks[b.slot]] for b in self.plan.outputs])
 
     def course(self, values: Sequence[Any], rows: Any, times: int, keys: Any) -> Any:
-        """Epochs of so many runs by the native loop, as `drive.Course` takes them.
+        """Epochs of so many runs by the native loop, as `course.Course` takes them.
 
         The first output is the loss, `rows` the input that holds the numbers of a batch's rows. Returns a
         function that gives the status, the inputs' last values and the sums of the losses.

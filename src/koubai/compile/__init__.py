@@ -6,8 +6,8 @@ A graph passes through `simplify`; `plan` (with `forms` and `layout`), which giv
 makes nests of loops (`nest`, in `index` formulas, over `boxes`) of `expressions` and `checks`, with a file for what is
 not elementwise: `convolve`, `ordered`; `place`, which lets results overwrite inputs; and `native`, which writes LLVM
 IR with `product`, `window`, `math` and `philox`. `source` is all of that; `text` prints its loops. `program` runs the
-machine code, which `key` names and `cache` and `objects` keep, with a `team` of threads; `drive` and `shuffle` are the
-loop of a training around it.
+machine code, which `key` names and `cache` and `objects` keep, in `aligned` memory with a `team` of threads; `course`,
+`drive` and `shuffle` are the loop of a training around it.
 
 May import `graph`, `ops` and `errors`; never `diff`: a backward graph is just a graph.
 """

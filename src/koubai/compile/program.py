@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from koubai.compile.aligned import aligned_bytes
 from koubai.compile.cache import fetch, store
 from koubai.compile.forms import native
 from koubai.compile.key import digest, key_of
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from koubai.compile.source import Source
 
 __all__ = ["Frame", "Program"]
-
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int)
 
@@ -169,8 +168,8 @@ class Frame:
         """Memory for so many threads; other memory for another team, which counts its runs from the start."""
         if not self._threads or threads not in (1, self._threads):
             size = self.program.arena_size + threads * self.program.scratch_size
-            self._arena = np.zeros(size + ALIGNMENT, np.uint8)
-            self.arena_address = -(-self._arena.ctypes.data // ALIGNMENT) * ALIGNMENT
+            self._arena = aligned_bytes(size)
+            self.arena_address = self._arena.ctypes.data
             self._threads = threads
 
     def point(self, buffer: Buffer, array: Any) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from koubai.compile import Program
-from koubai.compile.drive import NOT_FINITE, Course, Epochs, Shuffle, Stretch
+from koubai.compile.aligned import aligned, aligned_bytes
+from koubai.compile.course import Course, Epochs, Shuffle, Stretch
+from koubai.compile.drive import NOT_FINITE
 from koubai.compile.program import Frame
 from koubai.diff import reverse_mode
 from koubai.errors import TrainingError, UnsupportedError
@@ -23,8 +25,6 @@ from koubai.train.update import Slopes, slopes
 
 __all__ = ["Failed", "NativeSteps"]
 
-ALIGNMENT = 64  # bytes
-
 
 class Block:
     """Arrays that lie in one piece of memory, so that all of them are copied at once."""
@@ -33,10 +33,8 @@ class Block:
         starts, end = [], 0
         for x in arrays:
             starts.append(end)
-            end += -(-np.asarray(x).nbytes // ALIGNMENT) * ALIGNMENT
-        raw = np.zeros(end + ALIGNMENT, np.uint8)
-        skip = -raw.ctypes.data % ALIGNMENT
-        self.bytes = raw[skip : skip + end]
+            end += aligned(np.asarray(x).nbytes)
+        self.bytes = aligned_bytes(end)
         self.arrays = []
         for x, start in zip(arrays, starts):
             x = np.asarray(x)

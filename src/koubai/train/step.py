@@ -10,7 +10,7 @@ from koubai.diff import gradients
 from koubai.errors import UsageError
 from koubai.nn import Module
 
-__all__ = ["Pass", "State", "Step", "updates_of"]
+__all__ = ["Pass", "State", "Step", "added", "updates_of"]
 
 Batch = tuple[int, int]  # from where to where in the epoch's order
 
@@ -119,7 +119,8 @@ class Step:
 
     def __call__(self, state: State, order: Any, batches: Sequence[Batch], outputs: Any) -> tuple[State, float, int]:
         self.bind(state)
-        total, seen, grads = 0.0, 0, None
+        total, seen = 0.0, 0
+        grads: dict[str, Any] = {}
         for start, stop in batches:
             rows = order[start:stop]
             y = self.model(self.x.take(rows, axis=0))
@@ -131,20 +132,18 @@ class Step:
                 outputs[start:stop] = y.value
             leaves = gradients([loss], [loss.value.dtype.type(1)])
             found = {name: leaves[p] for name, p in self.trained.items() if p in leaves}
-            grads = found if len(batches) == 1 else _added(grads, found, count)
+            grads = found if len(batches) == 1 else added(grads, found, count)
         if len(batches) > 1:
-            grads = {name: g / g.dtype.type(seen) for name, g in (grads or {}).items()}
+            grads = {name: g / g.dtype.type(seen) for name, g in grads.items()}
         if self.clip is not None:
             grads = self.clip(grads)
         params, memory = self.optimizer.update(grads, state.optimizer, state.params)
         return State(params, self._buffers() if self.buffered else state.buffers, memory), total, seen
 
 
-def _added(sums: Any, found: dict[str, Any], count: int) -> dict[str, Any]:
+def added(sums: dict[str, Any], found: dict[str, Any], count: int) -> dict[str, Any]:
     """Gradients summed with the number of examples of their batch as weight: those of one large batch."""
     weighted = {name: g * g.dtype.type(count) for name, g in found.items()}
-    if sums is None:
-        return weighted
     return {name: sums[name] + g if name in sums else g for name, g in weighted.items()} | {
         name: g for name, g in sums.items() if name not in weighted
     }

@@ -9,7 +9,7 @@ from koubai.diff import reverse_mode
 from koubai.graph import Node
 from koubai.nn import standing_in
 from koubai.ops.structure import bind
-from koubai.train.step import Step
+from koubai.train.step import Step, added
 
 __all__ = ["Slopes", "slopes"]
 
@@ -63,21 +63,14 @@ def slopes(
             loss = step.loss(y, t[r])  # which may read the model's parameters too
             buffers = present()
         outputs.append(y)
-        size = r.shape[0]
-        one = loss.dtype.type(1)
-        found = back([loss], [one], list(variables.values()), record=True)
+        found = back([loss], [loss.dtype.type(1)], list(variables.values()), record=True)
         part = {name: g for name, g in zip(variables, found) if g is not None}
         if len(rows) == 1:
             total, grads = loss, part
-            continue
-        weighted = {name: g * g.dtype.type(size) for name, g in part.items()}
-        grads = {
-            name: grads[name] + weighted[name] if name in grads and name in weighted
-            else grads.get(name, weighted.get(name))
-            for name in {**grads, **weighted}
-        }  # fmt: skip
-        scaled = loss * loss.dtype.type(size)
-        total = scaled if total is None else total + scaled
+        else:
+            grads = added(grads, part, r.shape[0])
+            scaled = loss * loss.dtype.type(r.shape[0])
+            total = scaled if total is None else total + scaled
     if len(rows) > 1:
         grads = {name: g / g.dtype.type(seen) for name, g in grads.items()}
         total = total / total.dtype.type(seen)

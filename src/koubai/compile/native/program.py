@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from koubai.compile.aligned import aligned
 from koubai.compile.llvm import Function, Machine, Module, Value
 from koubai.compile.native.convolutions import write_convolutions
 from koubai.compile.native.nests import Written, write_check, write_nest
@@ -14,10 +15,9 @@ from koubai.compile.nest import Apply, Buffer, Call, Check, Convolution, Loop, N
 from koubai.compile.team.sharing import COUNTER_WORDS, shared_parts
 from koubai.ops.lowering import Fold
 
-__all__ = ["ALIGNMENT", "arena_layout", "write_program"]
+__all__ = ["arena_layout", "write_program"]
 
 SHARING = ("thread", "threads", "run")
-ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ def write_program(
     scratch = 0
     for k, nest in enumerate(flattened(nests)):
         written[id(nest)], needed = _written(module, machine, nest, f"k{k}")
-        scratch = max(scratch, _aligned(needed))
+        scratch = max(scratch, aligned(needed))
     offsets, arena_size = arena_layout(nests, temporaries)
     shared = sum(f.parallel for nest in nests for f in written[id(nest)])
     main = _Main(module, name, offsets, shared, written)
@@ -227,17 +227,13 @@ class _Pointers(dict[int, Value]):
         return made
 
 
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
 def arena_layout(nests: Sequence[Any], temporaries: Sequence[Buffer]) -> tuple[dict[int, int], int]:
     """slot -> offset in one block of memory, shared by values that are never needed at the same time.
 
     First fit, the largest first among those that begin together.
     """
     lives = _lives(nests, {b.slot for b in temporaries})
-    sizes = {b.slot: _aligned(max(b.bytes, 1)) for b in temporaries}
+    sizes = {b.slot: aligned(max(b.bytes, 1)) for b in temporaries}
     inside: dict[int, dict[int, int]] = {}  # what the steps of loops need for themselves, each in one piece
     for k, nest in enumerate(nests):
         if isinstance(nest, Loop):

@@ -2,7 +2,7 @@
 
 Programs decide by shapes alone what each unit of work computes; a team only deals the units out. So the bits of
 a result do not depend on how many threads there are, nor on whether there is a team at all. May import
-`compile.llvm`.
+`compile.llvm`, and what keeps objects and memory.
 """
 
 from koubai.compile.team.pool import Team, get_num_threads, set_num_threads, team

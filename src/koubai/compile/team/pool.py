@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from koubai.compile.aligned import aligned_bytes
 from koubai.compile.llvm import host
 from koubai.compile.objects import cached_code
 from koubai.compile.team.following import write_team
@@ -45,8 +46,8 @@ class Team:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.lock = threading.Lock()
-        self._memory = np.zeros(WORDS + 8, np.int64)
-        self.shared = -(-self._memory.ctypes.data // 64) * 64
+        self._memory = aligned_bytes(8 * WORDS)
+        self.shared = self._memory.ctypes.data
         self._code = cached_code("team", lambda: write_team(host().triple).text())
         self.launch, self.retire = self._code.address("launch"), self._code.address("retire")
         kinds = [ctypes.c_void_p] * 5 + [ctypes.c_int64]
