@@ -6,6 +6,7 @@ a finished group is one big node of the group around it, so that no foreign node
 knows what a gradient is.
 """
 
+from koubai.view.layout.level import Space
 from koubai.view.layout.nested import Box, Diagram, Path, draw
 
-__all__ = ["Box", "Diagram", "Path", "draw"]
+__all__ = ["Box", "Diagram", "Path", "Space", "draw"]
