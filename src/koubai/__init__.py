@@ -31,6 +31,7 @@ _HOME = {
     "koubai.explain.rows": ("Pushes", "example_gradients", "pushes"),
     "koubai.explain.trouble": ("Trouble", "find_trouble"),
     "koubai.train": ("History", "StepReport", "evaluate", "fit", "load", "save", "verify_step"),
+    "koubai.view": ("view",),
 }  # fmt: skip
 _MODULES = ("data", "nn", "numpy", "optim", "special", "train")
 _WHERE = {name: home for home, names in _HOME.items() for name in names}
@@ -131,3 +132,4 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.train import save as save
     from koubai.train import verify_step as verify_step
     from koubai.train.fitting import fit as fit
+    from koubai.view import view as view

@@ -2,3 +2,7 @@
 
 May import `explain`, `train` and everything below; only here is known how anything looks.
 """
+
+from koubai.view.write import view
+
+__all__ = ["view"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from koubai.view.drawing import CARD, diagram
+from koubai.view.drawing import CARD, GLYPHS, diagram
 from koubai.view.layout import Box, Diagram
 from koubai.view.scene import Edge, Node, Scene
 from koubai.view.values import Budget, packed, plain_number, short
@@ -30,6 +30,7 @@ def page_data(scene: Scene, title: str, lang: str | None) -> dict[str, Any]:
         "title": title,
         "lang": lang,
         "card": list(CARD),
+        "glyphs": GLYPHS,
         "output": scene.output,
         "nodes": [_node(node, scene, budget) for node in scene.nodes],
         "edges": [_edge(edge, scene, budget) for edge in scene.edges],

@@ -5,9 +5,15 @@ from __future__ import annotations
 from koubai.view.layout import Diagram, Space, draw
 from koubai.view.scene import Scene
 
-__all__ = ["CARD", "diagram", "path_data"]
+__all__ = ["CARD", "GLYPHS", "diagram", "path_data"]
 
-CARD = (124.0, 62.0)
+CARD = (132.0, 62.0)
+
+# How the commonest ops are written on a card; the others by their names.
+GLYPHS = {
+    "add": "+", "subtract": "\u2212", "multiply": "×", "divide": "÷", "matmul": "@", "negative": "\u2212x", "power": "xⁿ",
+    "square": "x²", "sqrt": "√", "sum": "Σ", "expit": "σ",
+}  # fmt: skip
 
 
 def diagram(scene: Scene, *, down: bool) -> Diagram:
@@ -18,7 +24,7 @@ def diagram(scene: Scene, *, down: bool) -> Diagram:
         [node.group for node in scene.nodes],
         [group.parent for group in scene.groups],
         down=down,
-        space=Space(across=28, along=46) if down else Space(across=20, along=64),
+        space=Space(across=28, along=46) if down else Space(across=20, along=76),
     )
 
 

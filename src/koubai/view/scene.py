@@ -85,6 +85,7 @@ def scene(record: Any, what: str = "view") -> Scene:
             f"on single numbers"
         )
     groups, number = _groups(record)
+    owner = _owners(record)
     nodes: list[Node] = []
     at: dict[int, int] = {}  # a record's index -> ours; arrays are put in front of their first user
     arrays: dict[int, int] = {}
@@ -100,7 +101,8 @@ def scene(record: Any, what: str = "view") -> Scene:
                 inputs.append(arrays[id(x)])
             else:
                 inputs.append((x,))
-        group = None if found.call is None else number[found.call.index]
+        call = found.call or owner.get(found.index)
+        group = None if call is None else number[call.index]
         at[found.index] = len(nodes)
         kind = "leaf" if found.op is None else "op"
         nodes.append(Node(len(nodes), kind, found.symbol, found.value, group, tuple(inputs), found))
@@ -115,6 +117,19 @@ def _is_node(x: Any, record: Any) -> bool:
 
 def _is_array(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.size > 1 and x.dtype.kind in "biufc"
+
+
+def _owners(record: Any) -> dict[int, Any]:
+    """For each parameter the call of its layer that used it first."""
+    found: dict[int, Any] = {}
+    for user in record.nodes:
+        for x in user.inputs:
+            if _is_node(x, record) and x.op is None and x.layer and x.index not in found:
+                call = user.call
+                while call is not None and call.path != x.layer:
+                    call = call.parent
+                found[x.index] = call
+    return found
 
 
 def _edges(nodes: list[Node], at: dict[int, int], recorded: Iterable[Any]) -> tuple[list[Edge], list[int]]:

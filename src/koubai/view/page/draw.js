@@ -10,8 +10,6 @@ let places = null;
 let selected = null; // {kind: "node" | "edge", index}
 let current = 0; // the node that the keyboard is at
 
-const GLYPHS = { add: "+", subtract: "−", multiply: "×", divide: "÷", matmul: "@", negative: "−x", power: "xⁿ", square: "x²", sqrt: "√", sum: "Σ" };
-
 function cut(text, most) { return text.length > most ? text.slice(0, most - 1) + "…" : text; }
 
 function makeNode(i) {
@@ -20,7 +18,7 @@ function makeNode(i) {
   const [head, index] = symbolParts(n.symbol);
   const title = svg("text", { class: "symbol", x: -w + 11, y: -h + 20 }, cut(head, index ? 9 : 11));
   if (index) title.append(svg("tspan", { class: "below", dy: 4 }, cut(index, 5)));
-  const op = n.kind === "op" ? (GLYPHS[n.op] || n.op) : "";
+  const op = n.kind === "op" ? (data.glyphs[n.op] || n.op) : "";
   const view = {
     value: svg("text", { class: "value", x: w - 11, y: -h + 38, "text-anchor": "end" }),
     grad: svg("text", { class: "grad", x: w - 11, y: -h + 54, "text-anchor": "end" }),
