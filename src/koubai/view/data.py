@@ -23,6 +23,7 @@ def page_data(scene: Scene, title: str, lang: str | None) -> dict[str, Any]:
     lang : "en", "ja", or None for the reader's own language
     """
     flowing = sum(edge.record is not None for edge in scene.edges)
+    ops = {node.op: node.record.operation for node in scene.nodes if node.op is not None}
     budget = Budget(2 * len(scene.nodes) + 2 * flowing)
     return {
         "format": "koubai-view",
@@ -36,7 +37,7 @@ def page_data(scene: Scene, title: str, lang: str | None) -> dict[str, Any]:
         "edges": [_edge(edge, scene, budget) for edge in scene.edges],
         "sent": scene.sent,
         "groups": [{"path": g.path, "kind": g.kind, "parent": g.parent} for g in scene.groups],
-        "ops": {n.op: op_words(n.record.operation) for n in scene.nodes if n.op is not None},
+        "ops": {name: op_words(op) for name, op in ops.items()},
         "drawings": {"right": _drawing(diagram(scene, down=False)), "down": _drawing(diagram(scene, down=True))},
     }
 

@@ -17,8 +17,8 @@ def dot_text(scene: Scene, title: str) -> str:
     title : the graph's label
     """
     children: dict[int | None, list[int]] = {}
-    for g, group in enumerate(scene.groups):
-        children.setdefault(group.parent, []).append(g)
+    for number, group in enumerate(scene.groups):
+        children.setdefault(group.parent, []).append(number)
     members: dict[int | None, list[Node]] = {}
     for node in scene.nodes:
         members.setdefault(node.group, []).append(node)

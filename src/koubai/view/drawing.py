@@ -11,8 +11,8 @@ CARD = (132.0, 62.0)
 
 # How the commonest ops are written on a card; the others by their names.
 GLYPHS = {
-    "add": "+", "subtract": "\u2212", "multiply": "×", "divide": "÷", "matmul": "@", "negative": "\u2212x", "power": "xⁿ",
-    "square": "x²", "sqrt": "√", "sum": "Σ", "expit": "σ",
+    "add": "+", "subtract": "\u2212", "multiply": "×", "divide": "÷", "matmul": "@", "negative": "\u2212x",
+    "power": "xⁿ", "square": "x²", "sqrt": "√", "sum": "Σ", "expit": "σ",
 }  # fmt: skip
 
 

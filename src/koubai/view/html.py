@@ -14,7 +14,8 @@ __all__ = ["embedded_json", "page"]
 
 STYLES = ("colours.css", "page.css", "graph.css", "panel.css")
 SCRIPTS = (
-    "tools.js", "text.js", "model.js", "fold.js", "heat.js", "draw.js", "camera.js", "panel.js", "player.js", "search.js", "main.js",
+    "tools.js", "text.js", "model.js", "fold.js", "heat.js", "draw.js", "camera.js", "panel.js", "player.js",
+    "search.js", "main.js",
 )  # fmt: skip
 
 

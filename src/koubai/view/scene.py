@@ -80,9 +80,9 @@ def scene(record: Any, what: str = "view") -> Scene:
     """
     if len(record.nodes) > LARGEST:
         raise UsageError(
-            f"{what}: the graph has {len(record.nodes)} nodes, and a drawing shows at most {LARGEST}; draw a part of it: "
-            f"the output of one layer, fewer steps of an unrolled loop, or the same computation on arrays instead of "
-            f"on single numbers"
+            f"{what}: the graph has {len(record.nodes)} nodes, and a drawing shows at most {LARGEST}; draw a part of "
+            f"it: the output of one layer, fewer steps of an unrolled loop, or the same computation on arrays instead "
+            f"of on single numbers"
         )
     groups, number = _groups(record)
     owner = _owners(record)
@@ -90,7 +90,7 @@ def scene(record: Any, what: str = "view") -> Scene:
     at: dict[int, int] = {}  # a record's index -> ours; arrays are put in front of their first user
     arrays: dict[int, int] = {}
     for found in record.nodes:
-        inputs = []
+        inputs: list[Any] = []
         for x in found.inputs:
             if _is_node(x, record):
                 inputs.append(at[x.index])
@@ -134,7 +134,8 @@ def _owners(record: Any) -> dict[int, Any]:
 
 def _edges(nodes: list[Node], at: dict[int, int], recorded: Iterable[Any]) -> tuple[list[Edge], list[int]]:
     flows = {(at[e.source.index], at[e.target.index], e.position): e for e in recorded}
-    edges, place = [], {}
+    edges: list[Edge] = []
+    place: dict[tuple[int, int, int], int] = {}
     for node in nodes:
         for position, x in enumerate(node.inputs):
             if isinstance(x, int):

@@ -29,7 +29,8 @@ def svg_text(scene: Scene, title: str) -> str:
     drawn = diagram(scene, down=False)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {drawn.width:.0f} {drawn.height:.0f}" '
-        f'width="{drawn.width:.0f}" height="{drawn.height:.0f}" role="img" font-family={quoteattr(SANS)} font-size="13">',
+        f'width="{drawn.width:.0f}" height="{drawn.height:.0f}" role="img" '
+        f'font-family={quoteattr(SANS)} font-size="13">',
         f"<title>{_text(title)}</title>",
         _tips(),
     ]
@@ -45,7 +46,8 @@ def _tips() -> str:
     def tip(name: str, colour: str) -> str:
         return (
             f'<marker id="{name}" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" markerHeight="8" '
-            f'markerUnits="userSpaceOnUse" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="{colour}"/></marker>'
+            f'markerUnits="userSpaceOnUse" orient="auto-start-reverse">'
+            f'<path d="M0 0L8 4L0 8z" fill="{colour}"/></marker>'
         )
 
     return f"<defs>{tip('value', FORWARD)}{tip('message', BACKWARD)}</defs>"
@@ -73,8 +75,8 @@ def _edge(edge: Edge, path: Path) -> str:
         return drawn
     at = ((x + a) / 2, (y + b) / 2) if len(path.points) <= 4 else path.points[-2]
     return drawn + (
-        f'<text x="{at[0]:.1f}" y="{at[1] - 5:.1f}" text-anchor="middle" font-size="10.5" fill="{BACKWARD}" stroke="#fff" '
-        f'stroke-width="3" paint-order="stroke">{_text(short(message, 4))}</text>'
+        f'<text x="{at[0]:.1f}" y="{at[1] - 5:.1f}" text-anchor="middle" font-size="10.5" fill="{BACKWARD}" '
+        f'stroke="#fff" stroke-width="3" paint-order="stroke">{_text(short(message, 4))}</text>'
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Budget", "packed", "plain_number", "short", "shape_text"]
+__all__ = ["Budget", "packed", "plain_number", "shape_text", "short"]
 
 MINUS = "\u2212"
 
@@ -100,10 +100,11 @@ def packed(x: Any, budget: Budget) -> Any:
 
 
 def _nested(x: np.ndarray[Any, Any]) -> Any:
-    """As `tolist`, by a loop over the elements."""
+    if not x.size:
+        return x.tolist()
     cells: Any = [plain_number(v) for v in x.ravel()]
     for size in reversed(x.shape[1:]):
-        cells = [cells[i : i + size] for i in range(0, len(cells), size)] if size else []
+        cells = [cells[i : i + size] for i in range(0, len(cells), size)]
     return cells
 
 

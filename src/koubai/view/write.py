@@ -84,19 +84,20 @@ def view(
     if lang is not None and lang not in LANGUAGES:
         raise UsageError(f'view: lang must be "en", "ja" or None, got {lang!r}')
     target = _checked(path)
+    output: Any = what
     if isinstance(what, Module):
-        what, name = _pass(what, x, t, loss), type(what).__name__
+        output, name = _pass(what, x, t, loss), type(what).__name__
     else:
         if x is not None or t is not None or loss is not None:
             raise UsageError("view: x, t and loss are for a model; of an output only the gradient can be given")
         name = ""
-    if not isinstance(what, (Tensor, Record)):
+    if not isinstance(output, (Tensor, Record)):
         raise UsageError(
             f"view: expected the output of a computation (a kb.Tensor), a record or a model, got {type(what).__name__}"
         )
-    if isinstance(what, Record) and gradient is not None:
+    if isinstance(output, Record) and gradient is not None:
         raise UsageError("view: a record holds its gradients already; pass gradient= to kb.record")
-    seen = what if isinstance(what, Record) else record(what, gradient)
+    seen = output if isinstance(output, Record) else record(output, gradient)
     drawn = scene(seen)
     heading = title if title is not None else name or seen.output.symbol
     ending = target.suffix.lower()
@@ -139,7 +140,8 @@ def _pass(model: Module, x: Any, t: Any, loss: Any) -> Tensor:
         total = loss_function("mse" if loss is None else loss)(output, tensor(targets, name="t"))
         if total.size != 1:
             raise ShapeError(f"view: the loss must be one number, it has shape {total.shape}; take its mean")
-    return total
+    found: Tensor = total
+    return found
 
 
 def _example(model: Module) -> Any:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from koubai.view.layout.order import ordered
 from koubai.view.layout.place import Pull, placed
@@ -65,7 +65,7 @@ class Level:
         up: list[list[int]] = [[] for _ in rank]
         down: list[list[int]] = [[] for _ in rank]
         for chain in chains:
-            for a, b in zip(chain, chain[1:]):
+            for a, b in pairwise(chain):
                 if rank[b] == rank[a] + 1:
                     down[a].append(b)
                     up[b].append(a)
@@ -106,9 +106,11 @@ class Level:
         enters = [0.0] * len(self.lines)
         for target, mine in entering.items():
             mine.sort(key=lambda i: place[chains[i][-2]])
-            step = min(16.0, 0.7 * self.items[target].across / len(mine))
+            step = min(16.0, 0.42 * self.items[target].across / max(len(mine) - 1, 1))
+            thick = [j for j, i in enumerate(mine) if not self.items[self.lines[i].source].leaf]
+            middle = sum(thick) / len(thick) if thick else (len(mine) - 1) / 2  # so that a main line runs straight
             for j, i in enumerate(mine):
-                enters[i] = (j - (len(mine) - 1) / 2) * step
+                enters[i] = (j - middle) * step
         slots = []
         for i, line in enumerate(self.lines):
             ins, outs = self.items[line.target].ports, self.items[line.source].ports
@@ -128,8 +130,10 @@ class Level:
             offsets = [out, *[0.0] * (len(chain) - 2), into]
             weak = chain[0] < len(items) and items[chain[0]].leaf
             for a, b, at_a, at_b in zip(chain, chain[1:], offsets, offsets[1:]):
-                strength = 8.0 if a >= len(items) and b >= len(items) else 2.0
-                up[b].append((a, at_a - at_b, strength * (0.01 if weak else 1.0)))
+                lanes_met = (a >= len(items)) + (b >= len(items))
+                strength = (1.0, 6.0, 8.0)[lanes_met]
+                strength *= 0.02 if weak else 1.0
+                up[b].append((a, at_a - at_b, strength))
                 down[a].append((b, at_b - at_a, strength))
         x = placed(layers, widths, gaps, up, down)
         left = min((x[i] - item.across / 2 for i, item in enumerate(items)), default=0.0)

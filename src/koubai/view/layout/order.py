@@ -70,9 +70,10 @@ def _swap(layers: Layers, up: Sides, down: Sides) -> None:
     for layer in layers:
         for i, v in enumerate(layer):
             place[v] = i
-    near = [sorted(place[n] for n in up[v]) for v in range(len(up))], [
-        sorted(place[n] for n in down[v]) for v in range(len(up))
-    ]
+    near = (
+        [sorted(place[n] for n in up[v]) for v in range(len(up))],
+        [sorted(place[n] for n in down[v]) for v in range(len(up))],
+    )
     for layer in layers:
         for i in range(len(layer) - 1):
             a, b = layer[i], layer[i + 1]

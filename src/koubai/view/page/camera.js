@@ -52,20 +52,19 @@ function zoom(factor, px, py) {
   look(x - (x - camera.x) * k / camera.k, y - (y - camera.y) * k / camera.k, k);
 }
 
-// Bring a place of the picture into view, moving no more than needed; what is too small to read comes nearer.
+// Bring places of the picture into view. What is in view already does not move; what is too small to read comes nearer.
 function reveal(boxes) {
   const found = boxes.filter((b) => b);
   if (!found.length) return;
-  const [w] = windowSize(), h = freeHeight(), edge = Math.min(70, w / 8, h / 5);
+  const w = windowSize()[0], h = freeHeight(), a = CARD_W / 2 + 8, b = CARD_H / 2 + 8;
   const k = camera.k < 0.55 ? 0.8 : camera.k;
-  let { x, y } = camera;
-  if (k !== camera.k) { x = w / 2 - found[0][0] * k; y = h / 2 - found[0][1] * k; }
-  for (const [cx, cy] of [...found].reverse()) { // the first one counts most
-    const px = cx * k + x, py = cy * k + y, a = CARD_W / 2 * k, b = CARD_H / 2 * k;
-    x += Math.max(0, edge * 0.4 + a - px) - Math.max(0, px + a + edge * 0.4 - w);
-    y += Math.max(0, edge * 0.4 + b - py) - Math.max(0, py + b + edge - h);
-  }
-  if (x !== camera.x || y !== camera.y || k !== camera.k) lookSmoothly(x, y, k);
+  const extent = (list) => [Math.min(...list.map((p) => p[0])) - a, Math.min(...list.map((p) => p[1])) - b,
+    Math.max(...list.map((p) => p[0])) + a, Math.max(...list.map((p) => p[1])) + b];
+  let box = extent(found);
+  if ((box[2] - box[0]) * k > w || (box[3] - box[1]) * k > h) box = extent(found.slice(0, 1)); // the first counts most
+  const seen = box[0] * k + camera.x >= 0 && box[1] * k + camera.y >= 0 && box[2] * k + camera.x <= w && box[3] * k + camera.y <= h;
+  if (k === camera.k && seen) return;
+  lookSmoothly(w / 2 - (box[0] + box[2]) / 2 * k, h / 2 - (box[1] + box[3]) / 2 * k, k);
 }
 
 const fingers = new Map();

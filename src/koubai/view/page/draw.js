@@ -16,7 +16,8 @@ function makeNode(i) {
   const n = nodes[i];
   const w = CARD_W / 2, h = CARD_H / 2;
   const [head, index] = symbolParts(n.symbol);
-  const title = svg("text", { class: "symbol", x: -w + 11, y: -h + 20 }, cut(head, index ? 9 : 11));
+  const room = n.kind === "op" ? 9 : 15;
+  const title = svg("text", { class: "symbol", x: -w + 11, y: -h + 20 }, cut(head, room));
   if (index) title.append(svg("tspan", { class: "below", dy: 4 }, cut(index, 5)));
   const op = n.kind === "op" ? (data.glyphs[n.op] || n.op) : "";
   const view = {
@@ -28,7 +29,7 @@ function makeNode(i) {
   view.g = svg("g", { class: `node ${n.kind}${i === data.output ? " output" : ""}`, role: "button", tabindex: -1, "data-node": i }, [
     svg("rect", { class: "ring", x: -w - 4, y: -h - 4, width: 2 * w + 8, height: 2 * h + 8, rx: 14 }),
     svg("rect", { class: "card", x: -w, y: -h, width: 2 * w, height: 2 * h, rx: 11 }),
-    title, svg("text", { class: "op", x: w - 11, y: -h + 19, "text-anchor": "end" }, cut(op, index ? 9 : 11)), ...view.marks, view.value, view.grad,
+    title, svg("text", { class: "op", x: w - 11, y: -h + 19, "text-anchor": "end" }, cut(op, index ? 9 : 11)), view.marks[0], view.value, view.marks[1], view.grad,
   ]);
   layer.nodes.append(view.g);
   return view;
@@ -55,7 +56,8 @@ function makeGroup(g) {
       svg("rect", { class: "ring", x: -4, y: -4, width: CLOSED_W + 8, height: CLOSED_H + 8, rx: 15 }),
       svg("rect", { class: "behind", x: 5, y: 5, width: CLOSED_W - 10, height: CLOSED_H, rx: 12 }),
       svg("rect", { class: "card", width: CLOSED_W, height: CLOSED_H, rx: 12 }),
-      svg("text", { class: "symbol", x: 12, y: 21 }, cut(path, 17)), svg("text", { class: "op", x: 12, y: 38 }),
+      svg("text", { class: "symbol", x: 12, y: 21 }, cut(path, 16)), svg("text", { class: "op", x: 12, y: 38 }),
+      svg("text", { class: "op count", x: CLOSED_W - 12, y: 38, "text-anchor": "end" }),
       svg("rect", { class: "track", x: 12, y: 46, width: CLOSED_W - 24, height: 7, rx: 3.5 }),
       svg("rect", { class: "done-forward", x: 12, y: 46, height: 3 }), svg("rect", { class: "done-backward", y: 50, height: 3 })]),
   };
@@ -140,8 +142,11 @@ function paintNode(i) {
   view.marks[1].textContent = g.state === "none" ? "" : "∇";
   thumbnail(view, 0, ready ? n.value : null);
   thumbnail(view, 1, g.state === "whole" ? g.value : null);
-  view.g.setAttribute("aria-label", describe(i));
+  label(view.g, describe(i));
 }
+
+// A name in words, and what is seen: who speaks to the computer says what is seen.
+function label(e, words) { e.setAttribute("aria-label", `${words}; ${e.textContent}`); }
 
 function cardText(x, gradient = false) {
   if (isNumber(x)) return number(x, 6);
@@ -165,10 +170,11 @@ function paintGroup(g) {
   if (!view) return;
   const all = members[g].length;
   const count = all === 1 ? t("oneNode") : t("nodes", all);
-  view.box.setAttribute("aria-label", t("layerAria", `${groups[g].path} ${groups[g].kind}`, count));
-  view.head.setAttribute("aria-label", t("layerOpenAria", `${groups[g].path} ${groups[g].kind}`));
+  view.box.querySelector(".op").textContent = cut(groups[g].kind, 13);
+  view.box.querySelector(".count").textContent = all;
+  label(view.box, t("layerAria", `${groups[g].path} ${groups[g].kind}`, count));
+  label(view.head, t("layerOpenAria", `${groups[g].path} ${groups[g].kind}`));
   if (!closed.has(g)) return;
-  view.box.querySelector(".op").textContent = `${cut(groups[g].kind, 11)} · ${count}`;
   const wide = CLOSED_W - 24;
   const computed = members[g].filter((i) => isComputed(i)).length;
   const wanting = members[g].filter((i) => received[i].length);
@@ -181,12 +187,15 @@ function paintGroup(g) {
 }
 
 // One stop for the Tab key in the whole graph.
-function focusable() {
-  for (const e of graph.querySelectorAll('[tabindex="0"]')) e.setAttribute("tabindex", -1);
-  const stops = graphStops();
-  const stop = stops.find((e) => e.dataset.node === String(current)) || stops[0];
-  if (stop) stop.setAttribute("tabindex", 0);
+let tabStop = null;
+
+function stopAt(e) {
+  if (tabStop) tabStop.setAttribute("tabindex", -1);
+  tabStop = e;
+  if (e) e.setAttribute("tabindex", 0);
 }
+
+function focusable() { stopAt(hiddenIn(current) === null ? nodeView[current].g : graphStops()[0]); }
 
 // What the keyboard can reach in the graph, in the order of the computation; a layer stands before its first node.
 function graphStops() {

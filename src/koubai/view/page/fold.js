@@ -68,22 +68,22 @@ for (const name of ["right", "down"]) {
   });
 }
 
-// A function that takes out what exceeds `most` of each gap between covered intervals.
+// A function that takes out the middle of each gap between covered intervals, as far as it exceeds `most`.
 function squeeze(intervals, most) {
   intervals.sort((a, b) => a[0] - b[0]);
-  const cuts = []; // [where a gap ends, what has been taken out up to there, where the gap begins]
+  const cuts = []; // [where the cut begins and ends, what was taken out before it]
   let end = intervals.length ? intervals[0][1] : 0;
   let removed = 0;
   for (const [low, high] of intervals) {
-    if (low - end > most) { cuts.push([end, low, removed, low - end - most]); removed += low - end - most; }
+    if (low - end > most) { cuts.push([end + most / 2, low - most / 2, removed]); removed += low - end - most; }
     end = Math.max(end, high);
   }
   return (v) => {
     let a = 0, b = cuts.length;
     while (a < b) { const m = (a + b) >> 1; if (cuts[m][0] < v) a = m + 1; else b = m; }
     if (a === 0) return v;
-    const [low, high, before, taken] = cuts[a - 1];
-    return v - before - (v >= high ? taken : taken * (v - low) / (high - low));
+    const [low, high, before] = cuts[a - 1];
+    return v - before - (Math.min(v, high) - low);
   };
 }
 
@@ -113,7 +113,7 @@ function arrangement() {
     }
   });
   const same = (v) => v;
-  const X = closed.size ? squeeze(xs, down ? 28 : 64) : same, Y = closed.size ? squeeze(ys, down ? 46 : 24) : same;
+  const X = closed.size ? squeeze(xs, down ? 40 : 150) : same, Y = closed.size ? squeeze(ys, down ? 92 : 40) : same;
   const left = X(0), top = Y(0);
   nodes.forEach((_, i) => { place.nodes.push(hiddenIn(i) === null ? [X(d.nodes[i][0]), Y(d.nodes[i][1])] : null); });
   groups.forEach((_, g) => {
@@ -130,7 +130,8 @@ function arrangement() {
     const path = d.paths[e];
     const points = pointsShown(e, shown[e]).map((k) => [X(path[2 * k]), Y(path[2 * k + 1])]);
     const [a, b] = shown[e];
-    if (a !== null) points.unshift(onBorder(place.groups[a], points[0], down, true));
+    const middle = (g) => [place.groups[g][0] + CLOSED_W / 2, place.groups[g][1] + CLOSED_H / 2];
+    if (a !== null) points.unshift(onBorder(place.groups[a], points[0] || middle(b), down, true));
     if (b !== null) points.push(onBorder(place.groups[b], points[points.length - 1], down, false));
     place.paths.push(points);
   });
@@ -138,13 +139,13 @@ function arrangement() {
   return place;
 }
 
-// The points of an edge outside of collapsed layers.
+// The points of an edge outside of collapsed layers and their frames.
 function pointsShown(e, [a, b]) {
   const d = drawing();
   let low = 0, high = d.paths[e].length / 2 - 1;
-  if (a !== null) for (const [g, at] of d.leaves[e]) if (g === a) low = at;
-  if (b !== null) for (const [g, at] of d.enters[e]) if (g === b) high = at;
-  return Array.from({ length: high - low + 1 }, (_, k) => low + k);
+  if (a !== null) for (const [g, at] of d.leaves[e]) if (g === a) low = at + 1;
+  if (b !== null) for (const [g, at] of d.enters[e]) if (g === b) high = at - 1;
+  return Array.from({ length: Math.max(high - low + 1, 0) }, (_, k) => low + k);
 }
 
 function onBorder([x, y, w, h], [px, py], down, leaving) {

@@ -52,8 +52,7 @@ function moveFocus(direction) {
   const next = stops[Math.min(Math.max(at + direction, 0), stops.length - 1)];
   if (!next) return;
   if (next.dataset.node !== undefined) { current = Number(next.dataset.node); reveal([places.nodes[current]]); }
-  for (const e of stops) if (e.getAttribute("tabindex") === "0") e.setAttribute("tabindex", -1);
-  next.setAttribute("tabindex", 0);
+  stopAt(next);
   next.focus({ preventScroll: true });
 }
 
@@ -102,7 +101,7 @@ function begin() {
   lang = data.lang || ((navigator.language || "en").toLowerCase().startsWith("ja") ? "ja" : "en");
   setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
   turned = innerHeight > innerWidth ? "down" : "right";
-  byId("title").textContent = data.title;
+  byId("title").append(data.title === symbol(data.output) ? nice(data.title) : data.title);
   for (let k = 0; k < 5; k++) byId("petals").append(svg("path", { d: "M0 0C-6.4 -4 -4.6 -11.4 0 -11.4C4.6 -11.4 6.4 -4 0 0Z", transform: `rotate(${72 * k})` }));
   for (const name of ["first", "back", "next", "last", "play", "nearer", "farther", "fit", "theme", "help", "turn", "layers"]) setIcon(byId(name), name);
   time.max = lastStep;

@@ -37,6 +37,12 @@ let now = 0;
 
 function symbol(i) { return nodes[i].symbol; }
 
+// A symbol in a sentence: its index behind an underscore, as in formulas.
+function told(i) {
+  const [head, index] = symbolParts(nodes[i].symbol);
+  return index ? `${head}_${index}` : head;
+}
+
 function isComputed(i, step = now) { return computedAt[i] <= step; }
 
 function isSeeded(i, step = now) { return i === data.output && step >= seedAt; }
@@ -56,7 +62,7 @@ function isScalarEdge(e) { return [edges[e].message, edges[e].local, nodes[edges
 
 function equation(i) {
   const n = nodes[i];
-  return n.said === undefined ? `${symbol(i)} = ${n.op}` : n.said;
+  return n.said === undefined ? `${told(i)} = ${n.op}` : n.said;
 }
 
 // One sentence for a step, as pieces [text, kind].
@@ -67,20 +73,20 @@ function sentence(k) {
     const parts = t("sayForward", k, forwardCount, "\u0001").split("\u0001");
     return [[parts[0], "forward"], [equation(step.node), "b"], [parts[1], ""]];
   }
-  if (step.phase === "seed") return [[t("saySeed", symbol(step.node), brief(nodes[step.node].grad)), "backward"]];
+  if (step.phase === "seed") return [[t("saySeed", told(step.node), brief(nodes[step.node].grad)), "backward"]];
   const parts = t("sayBackward", k - seedAt, lastStep - seedAt, "\u0001").split("\u0001");
-  const told = step.edges.slice(0, 3).map(sends).join(lang === "ja" ? "、" : ", ") + (step.edges.length > 3 ? ", …" : "");
+  const messages = step.edges.slice(0, 3).map(sends).join(lang === "ja" ? "、" : ", ") + (step.edges.length > 3 ? ", …" : "");
   const totals = step.touched.slice(1).filter((i) => gradientAt(i, k).state === "whole").slice(0, 2).map((i) => {
     const n = received[i].length;
-    return n > 1 ? t("sayTotalSum", symbol(i), brief(nodes[i].grad), n) : "";
+    return n > 1 ? t("sayTotalSum", told(i), brief(nodes[i].grad), n) : "";
   });
   const end = k === lastStep ? (lang === "ja" ? "。" : ". ") + t("sayEnd") : lang === "ja" ? "。" : ".";
-  return [[parts[0], "backward"], [told, "b"], [totals.join("") + parts[1] + end, ""]];
+  return [[parts[0], "backward"], [messages, "b"], [totals.join("") + parts[1] + end, ""]];
 }
 
 function sends(e) {
   const { source, target, message, local } = edges[e];
-  const ends = [symbol(target), symbol(source)];
+  const ends = [told(target), told(source)];
   if (!isScalarEdge(e)) return t("saySends", ...ends, brief(message));
   return t("saySendsProduct", ...ends, number(nodes[target].grad), number(local), number(message));
 }

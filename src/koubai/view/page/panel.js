@@ -28,7 +28,7 @@ function closePanel() {
   const inside = panel.contains(document.activeElement);
   panel.hidden = true;
   if (inside) {
-    const back = opener && opener.isConnected && opener !== document.body ? opener : graph.querySelector('[tabindex="0"]');
+    const back = opener && opener.isConnected && opener !== document.body ? opener : tabStop;
     if (back) back.focus({ preventScroll: true });
   }
 }
@@ -51,7 +51,25 @@ function facts(pairs) {
 
 function heading(key, kind) { return el("h3", { class: kind }, t(key)); }
 
-function formula(x, kind = "") { return x === undefined || x === null ? null : el("div", { class: `maths ${kind}` }, maths(x)); }
+function formula(x, kind = "", before = "") {
+  return x === undefined || x === null ? null : el("div", { class: `maths ${kind}` }, [before && before + " ", maths(x)]);
+}
+
+// How much the output changes with a node, as a formula.
+function derivativeBy(i) {
+  const name = (k) => {
+    const [head, index] = symbolParts(symbol(k));
+    return index ? ["msub", {}, ["mi", {}, head], [/^\d+$/.test(index) ? "mn" : "mi", {}, index]] : ["mi", {}, head];
+  };
+  const change = (k) => ["mrow", {}, ["mo", {}, "∂"], name(k)];
+  return ["math", {}, ["mrow", {}, ["mfrac", {}, change(data.output), change(i)], ["mo", {}, "="]]];
+}
+
+// What the op does in general.
+function inGeneral(words) {
+  return el("div", {}, [el("p", { class: "words" }, words[lang]),
+    el("div", { class: "maths general" }, [words.formula, ...(words.derivatives || [])].map((x) => el("span", {}, maths(x))))]);
+}
 
 function nodePanel(i) {
   const n = nodes[i], words = n.op ? data.ops[n.op] : null;
@@ -59,13 +77,11 @@ function nodePanel(i) {
   const shape = n.value && n.value.shape ? n.value : null;
   return [
     panelHead(nice(n.symbol), what),
-    words && el("p", { class: "words" }, words[lang]),
+    words && inGeneral(words),
     facts([[t("name"), n.name], [t("layer"), n.layer], [t("source"), n.where], [t("shape"), shape && shapeOf(shape)], [t("dtype"), shape && shape.dtype],
       ...Object.entries(n.params || {})]),
     heading("forwardTitle", "forward"),
-    formula(n.formula),
-    formula(n.numbers),
-    words && formula(words.formula, "general"),
+    formula(n.formula), formula(n.numbers, "", "="),
     el("div", { class: "forward" }, valueOf(n.value, "forward")),
     heading("backwardTitle", "backward"),
     ...backwardPart(i),
@@ -78,7 +94,7 @@ function backwardPart(i) {
   const n = nodes[i], messages = received[i];
   const parts = [];
   if (n.grad === undefined) return [el("p", { class: "words" }, t("noGradient"))];
-  parts.push(gradientLine(n));
+  parts.push(gradientLine(i));
   if (i === data.output && !messages.length) parts.push(el("p", { class: "words" }, t("seed")));
   if (messages.length) {
     parts.push(el("p", { class: "words" }, t(messages.length > 1 ? "messagesSum" : "messageOne")));
@@ -88,11 +104,9 @@ function backwardPart(i) {
   return parts;
 }
 
-function gradientLine(n) {
-  if (isNumber(n.grad)) {
-    return el("div", {}, [el("span", { class: "maths" }, maths(n.gradient || "∇ = ")), el("span", { class: "number backward" }, number(n.grad))]);
-  }
-  return el("div", {}, [n.gradient ? formula(n.gradient) : null, valueOf(n.grad, "backward")]);
+function gradientLine(i) {
+  const { grad } = nodes[i], single = isNumber(grad);
+  return el("div", { class: single ? "line" : "" }, [formula(derivativeBy(i)), valueOf(grad, "backward")]);
 }
 
 function sumText(messages, total) {
@@ -127,14 +141,14 @@ function edgePanel(e) {
   const rows = el("dl", { class: "chain" });
   const row = (name, value) => rows.append(el("dt", {}, name), el("dd", {}, value));
   row(t("upstreamOf", symbol(target)), valueOf(nodes[target].grad, "backward"));
-  row(t("localOf"), local !== undefined ? valueOf(local, "") : formula(words.derivative, "general"));
+  row(t("localOf"), local !== undefined ? valueOf(local, "") : el("span", { class: "words" }, t("structured")));
   row(t("messageTo", symbol(source)), valueOf(message, "backward"));
   return [
-    head, heading("forwardTitle", "forward"), formula(nodes[target].formula), formula(nodes[target].numbers),
-    heading("backwardTitle", "backward"), formula(edges[e].formula), formula(edges[e].numbers),
+    head, heading("forwardTitle", "forward"), formula(nodes[target].formula), formula(nodes[target].numbers, "", "="),
+    heading("backwardTitle", "backward"), formula(edges[e].formula), formula(edges[e].numbers, "", "="),
     el("p", { class: "words" }, t("product")),
     isScalarEdge(e) ? formula(`${number(nodes[target].grad)} · ${number(local)} = ${number(message)}`) : null,
-    rows, el("p", { class: "words" }, words[lang]), ends, goes].filter(Boolean);
+    rows, inGeneral(words), ends, goes].filter(Boolean);
 }
 
 // A value in full: a number, a table, or what is known of a large array.

@@ -2,6 +2,12 @@
 const say = byId("say");
 const time = byId("time");
 let timer = 0;
+let marked = []; // what the present step has marked
+
+function markAs(e, kind) {
+  e.classList.add(kind);
+  marked.push(e);
+}
 
 function goTo(k, { follow = true } = {}) {
   k = Math.min(Math.max(k, 0), lastStep);
@@ -41,7 +47,8 @@ function stepFrom(k, direction) {
 }
 
 function unmark() {
-  for (const e of world.querySelectorAll(".now, .receives")) e.classList.remove("now", "receives");
+  for (const e of marked) e.classList.remove("now", "receives");
+  marked = [];
   layer.flow.replaceChildren();
 }
 
@@ -61,19 +68,19 @@ function mark(follow) {
   current = step.node;
   const g = hiddenIn(step.node);
   const view = g === null ? nodeView[step.node] : groupView[g] && { g: groupView[g].box };
-  if (view) view.g.classList.add("now");
+  if (view) markAs(view.g, "now");
   const moving = [];
   for (const e of step.edges) {
     const edge = edgeView[e];
     if (!edge || places.paths[e] === null) continue;
-    edge.g.classList.add("now");
+    markAs(edge.g, "now");
     moving.push(edge);
-    if (back && hiddenIn(edges[e].source) === null) nodeView[edges[e].source].g.classList.add("receives");
+    if (back && hiddenIn(edges[e].source) === null) markAs(nodeView[edges[e].source].g, "receives");
     if (back) layer.flow.append(pill(e, edge));
   }
   if (follow) reveal([step.node, ...step.edges.map((e) => edges[e].source)].slice(0, 4).map(placeOf));
   flow(moving.slice(0, 24), back);
-  focusable();
+  if (g === null) stopAt(view.g);
 }
 
 // A message on its edge: the local derivative above, the message below.
@@ -108,7 +115,7 @@ function flow(moving, back) {
 
 // The sentence of the step, which a screen reader hears too, and the slider.
 function tell() {
-  say.replaceChildren(...sentence(now).map(([text, kind]) => (kind === "b" ? el("b", {}, text) : kind ? el("span", { class: kind }, text) : text)));
+  say.replaceChildren(...sentence(now).map(([text, kind]) => el("span", { class: kind }, withSymbols(text))));
   time.value = now;
   time.setAttribute("aria-valuetext", t("step", now, lastStep));
   byId("where").textContent = t("step", now, lastStep);

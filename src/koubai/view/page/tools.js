@@ -9,7 +9,7 @@ function fill(e, attributes, children) {
     if (key === "on") for (const [event, action] of Object.entries(value)) e.addEventListener(event, action);
     else if (value !== null && value !== undefined && value !== false) e.setAttribute(key, value);
   }
-  for (const child of [children].flat(2)) if (child !== null && child !== undefined) e.append(child);
+  for (const child of [children].flat(Infinity)) if (child !== null && child !== undefined) e.append(child);
   return e;
 }
 
@@ -27,6 +27,8 @@ function maths(x) {
   const [tag, attributes, ...children] = x;
   const e = document.createElementNS(MATHS, MATHS_TAGS.has(tag) ? tag : "mrow");
   for (const [key, value] of Object.entries(attributes)) if (MATHS_ATTRIBUTES.has(key)) e.setAttribute(key, value);
+  if (tag === "math") e.setAttribute("displaystyle", "true");
+  if (children[0] === "\u2062") e.setAttribute("lspace", "0.12em");
   for (const child of children) e.append(maths(child));
   return e;
 }
@@ -59,13 +61,22 @@ function brief(x, digits = 6) {
 
 // The digits behind a name's letters stand lower: w1, h_out.
 function symbolParts(symbol) {
-  const found = /^([^_\d]+?)_?(\d+)$/.exec(symbol) || /^([^_\s]{1,8})_([^_\s]{1,8})$/.exec(symbol);
+  const found = /^(\p{L}+)_?(\d+)$/u.exec(symbol) || /^(\p{L}{1,8})_([\p{L}\d]{1,8})$/u.exec(symbol);
   return found ? [found[1], found[2]] : [symbol, ""];
 }
 
 function nice(symbol) {
   const [head, index] = symbolParts(symbol);
-  return index ? [head, el("sub", {}, index)] : symbol;
+  return el("span", {}, index ? [head, el("sub", {}, index)] : symbol);
+}
+
+// Text with the symbols in it set as formulas: x_1.
+function withSymbols(text) {
+  return text.split(/((?<![\p{L}\d_])\p{L}+_[\p{L}\d]+(?![\p{L}\d_]))/u).map((piece, k) => {
+    if (k % 2 === 0) return piece;
+    const [head, index] = piece.split("_");
+    return el("i", {}, [head, el("sub", {}, index)]);
+  });
 }
 
 const ICONS = {
