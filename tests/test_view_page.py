@@ -271,7 +271,8 @@ def test_two_thousand_nodes_stay_usable(show: Any) -> None:
     changed = page.evaluate("""() => {
         let count = 0;
         const watch = new MutationObserver((found) => { count += found.length; });
-        watch.observe(document.getElementById("graph"), {subtree: true, childList: true, attributes: true, characterData: true});
+        const all = {subtree: true, childList: true, attributes: true, characterData: true};
+        watch.observe(document.getElementById("graph"), all);
         document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowRight", bubbles: true}));
         return new Promise((done) => setTimeout(() => done(count), 100));
     }""")
@@ -298,11 +299,15 @@ def test_structure_and_contrast(show: Any, dark: bool, width: int) -> None:
         const style = getComputedStyle(document.documentElement);
         const probe = document.createElement("i");
         document.body.append(probe);
-        const colour = (name) => { probe.style.color = style.getPropertyValue(name); return getComputedStyle(probe).color; };
+        const colour = (name) => {
+            probe.style.color = style.getPropertyValue(name);
+            return getComputedStyle(probe).color;
+        };
         const ratio = (a, b) => { const [x, y] = [light(colour(a)), light(colour(b))].sort((p, q) => q - p);
             return (x + 0.05) / (y + 0.05); };
         const inks = ["--ink", "--quiet", "--forward", "--backward", "--accent"];
-        const found = inks.flatMap((ink) => ["--paper", "--card", "--tint"].map((paper) => [ink, paper, ratio(ink, paper)]));
+        const papers = ["--paper", "--card", "--tint"];
+        const found = inks.flatMap((ink) => papers.map((paper) => [ink, paper, ratio(ink, paper)]));
         probe.remove();
         return found;
     }""")
