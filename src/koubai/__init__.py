@@ -24,6 +24,7 @@ _HOME = {
         "tensor", "value_and_grad", "vjp", "vmap",
     ),
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
+    "koubai.explain.claims": ("ClaimReport", "verify_example"),
     "koubai.explain.doctor": ("Checkup", "checkup"),
     "koubai.explain.messages": ("Messages", "messages"),
     "koubai.explain.misconceptions": ("Misconceptions", "misconceptions"),
@@ -91,6 +92,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.errors import UnsupportedError as UnsupportedError
     from koubai.errors import UsageError as UsageError
     from koubai.errors import VerifyError as VerifyError
+    from koubai.explain.claims import ClaimReport as ClaimReport
+    from koubai.explain.claims import verify_example as verify_example
     from koubai.explain.doctor import Checkup as Checkup
     from koubai.explain.doctor import checkup as checkup
     from koubai.explain.messages import Messages as Messages

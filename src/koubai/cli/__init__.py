@@ -35,6 +35,7 @@ def cli() -> None:
     koubai train table.csv --target price      a table of your own
     koubai train folder                        IDX files, as of MNIST
     koubai verify net.py:model --data digits   one training step three ways, compared
+    koubai verify-example page.txt             the numbers of a worked example, right or wrong
     koubai ops                                 every operation with its local derivative
     """
 
@@ -112,6 +113,33 @@ def verify(**options: Any) -> None:
     code is 1 where the three disagree.
     """
     from koubai.cli.verify import verify as run
+
+    click.get_current_context().exit(run(**options))
+
+
+@cli.command()
+@click.argument("file", type=click.Path())
+@click.option("--claims", type=click.Path(), help="Claims from another file: lines, or a CSV table name,value.")
+@click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="Of the notes.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+def verify_example(**options: Any) -> None:
+    """Check the printed numbers of a worked example: which are right, and which slip made the wrong ones.
+
+    FILE holds one statement a line:
+
+    \b
+    let x = 10                         what is given: a number or a list
+    let y = 20
+    z = x*y                            what is computed from it
+    step z rate 0.1 over x y           a step of gradient descent
+    claim z = 200                      what is claimed
+    claim dz/dx, dz/dy = 22.0, 11.0
+    claim x' = 8.0                     after the step
+
+    or is a CSV table with the columns kind (let, define, step, claim), name and value. Nothing in it is run. The
+    exit code is 1 if a claim is wrong or cannot be computed.
+    """
+    from koubai.cli.verify_example import verify_example as run
 
     click.get_current_context().exit(run(**options))
 

@@ -51,7 +51,7 @@ def chain_of(who: str, model: Module, x: Any) -> list[Step]:
             f"{who}: the model takes {x.dtype}, and there is no gradient towards whole or complex numbers; give the "
             f"modules behind the first one, model[1:], and what the first one makes of x"
         )
-    start = constant(x, Tensor, requires_grad=True)
+    start = x if isinstance(x, Node) else constant(x, Tensor, requires_grad=True)
     kept, calls = recording.set(True), calling.set(None)
     try:
         with standing_in(model, {}):
