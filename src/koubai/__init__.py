@@ -24,8 +24,10 @@ _HOME = {
         "tensor", "value_and_grad", "vjp", "vmap",
     ),
     "koubai.check": ("GradReport", "check_grads", "numerical_grad"),
+    "koubai.explain.derivation": ("Explanation",),
     "koubai.explain.claims": ("ClaimReport", "verify_example"),
     "koubai.explain.doctor": ("Checkup", "checkup"),
+    "koubai.explain.explaining": ("explain",),
     "koubai.explain.messages": ("Messages", "messages"),
     "koubai.explain.misconceptions": ("Misconceptions", "misconceptions"),
     "koubai.explain.record": ("Record", "record"),
@@ -94,8 +96,10 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.errors import VerifyError as VerifyError
     from koubai.explain.claims import ClaimReport as ClaimReport
     from koubai.explain.claims import verify_example as verify_example
+    from koubai.explain.derivation import Explanation as Explanation
     from koubai.explain.doctor import Checkup as Checkup
     from koubai.explain.doctor import checkup as checkup
+    from koubai.explain.explaining import explain as explain
     from koubai.explain.messages import Messages as Messages
     from koubai.explain.messages import messages as messages
     from koubai.explain.misconceptions import Misconceptions as Misconceptions

@@ -36,6 +36,7 @@ def cli() -> None:
     koubai train folder                        IDX files, as of MNIST
     koubai verify net.py:model --data digits   one training step three ways, compared
     koubai verify-example page.txt             the numbers of a worked example, right or wrong
+    koubai explain "x*y + sin(x)" x=2 y=3      the chain rule with the numbers put in
     koubai ops                                 every operation with its local derivative
     """
 
@@ -140,6 +141,36 @@ def verify_example(**options: Any) -> None:
     exit code is 1 if a claim is wrong or cannot be computed.
     """
     from koubai.cli.verify_example import verify_example as run
+
+    click.get_current_context().exit(run(**options))
+
+
+@cli.command()
+@click.argument("what", metavar="EXPRESSION | FILE.py:NAME")
+@click.argument("values", nargs=-1, metavar="[NAME=NUMBER]...")
+@click.option("--wrt", metavar="NAME", help="Explain one gradient: the paths from this tensor to the output.")
+@click.option("--index", metavar="I,J,...", help="Which element of it.")
+@click.option("--row", type=int, default=0, show_default=True, help="For which example a network is explained.")
+@click.option("--most", type=click.IntRange(1, MOST), default=10, show_default=True, help="How many paths to show.")
+@click.option("--lang", type=click.Choice(["en", "ja"]), default="en", show_default=True, help="The language.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "latex", "html"]), default="text", show_default=True,
+    help="Text, a LaTeX document or an HTML page.",
+)
+@click.option("--digits", type=click.IntRange(1, 17), default=6, show_default=True, help="Significant digits.")
+@click.option("--out", metavar="FILE", help="Write to this file.  [default: print]")
+def explain(**options: Any) -> None:
+    """Write out the chain rule with the numbers put in.
+
+    \b
+    koubai explain "x*y + sin(x)" x=2 y=3
+    koubai explain "tanh(w*x + b)" w=0.5 x=2 b=-1 --lang ja
+    koubai explain net.py:example --wrt hidden.weight --index 3,1
+
+    NAME in FILE.py is a tensor, a dict with model, data (x, t) and loss, or a function without arguments that returns
+    one of them. Each gradient is compared with numerical differentiation.
+    """
+    from koubai.cli.explain import explain as run
 
     click.get_current_context().exit(run(**options))
 

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
-from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any
 
 from koubai import optim
+from koubai.cli.named import is_name, named
 from koubai.cli.train import read_source
 from koubai.data import Dataset
-from koubai.errors import DataError, KoubaiError, UsageError
+from koubai.errors import DataError, UsageError
 from koubai.nn import Module
 from koubai.train import StepReport, load, read_info, verify_step
 
 __all__ = ["verify"]
 
 HINT = "give FILE.py:NAME, or the file of a saved model"
-MODULE = "koubai verify"  # no import can bring this name up
 
 
 def verify(
@@ -40,7 +36,7 @@ def verify(
     as_json: bool,
 ) -> int:
     """Verify and print; returns the exit code."""
-    given = _named(model) if ":" in model and not Path(model).exists() else _saved(model, source, target, task)
+    given = _named(model) if is_name(model) else _saved(model, source, target, task)
     if source is not None:
         given["data"] = _read(source, target, task)
     if "data" not in given:
@@ -89,19 +85,7 @@ def _saved(path: str, source: str | None, target: str | None, task: str | None) 
 
 def _named(text: str) -> dict[str, Any]:
     """What a name in a Python file stands for: a model, arguments of `verify_step`, or a function that gives these."""
-    path, _, name = text.rpartition(":")
-    if not Path(path).is_file():
-        raise DataError(f"{path}: no such file; {HINT}")
-    found = _attribute(path, name, _imported(path))
-    if callable(found) and not isinstance(found, Module):
-        wanted = [p.name for p in signature(found).parameters.values() if p.default is Parameter.empty
-                  and p.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)]  # fmt: skip
-        if wanted:
-            raise UsageError(
-                f"{text}: called without arguments to get the model, but it takes {', '.join(wanted)}; write a "
-                f"function without arguments that returns the model"
-            )
-        found = _run(path, found)
+    found = named(text, HINT)
     if isinstance(found, Module):
         return {"model": found}
     if isinstance(found, Mapping) and isinstance(found.get("model"), Module):
@@ -110,49 +94,6 @@ def _named(text: str) -> dict[str, Any]:
         f"{text}: expected a kb.nn.Module, a dict of kb.verify_step's arguments (model, data, loss, ...), or a "
         f"function that returns one of them; got {type(found).__name__}"
     )
-
-
-def _imported(path: str) -> Any:
-    """The file as a module; as for ``python FILE.py`` its folder is where it imports from."""
-    folder = str(Path(path).resolve().parent)
-    spec = importlib.util.spec_from_file_location(MODULE, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[MODULE] = module
-    sys.path.insert(0, folder)
-    try:
-        _run(path, lambda: spec.loader.exec_module(module))
-    finally:
-        sys.path.remove(folder)
-    return module
-
-
-def _run(path: str, f: Any) -> Any:
-    """What somebody's code returns; an error in it in one sentence. What it prints goes to stderr."""
-    try:
-        with redirect_stdout(sys.stderr):
-            return f()
-    except KoubaiError:
-        raise
-    except Exception as error:
-        trace, line = error.__traceback__, 0
-        while trace is not None:
-            if trace.tb_frame.f_code.co_filename == os.path.abspath(path):
-                line = trace.tb_lineno
-            trace = trace.tb_next
-        raise DataError(f"{path}{f', line {line}' if line else ''}: {type(error).__name__}: {error}") from None
-
-
-def _attribute(path: str, name: str, module: Any) -> Any:
-    found = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            models = [key for key, value in vars(module).items() if isinstance(value, Module)]
-            there = f"; models there are {', '.join(models)}" if models else ""
-            raise DataError(f"{path}: nothing is named {name!r}{there}")
-        found = getattr(found, part)
-    return found
 
 
 def _show(report: StepReport) -> None:

@@ -3,7 +3,3 @@
 Returns records; how they look in a page is the business of `view`. May import `check`, `nn`, `optim`, `data`,
 `tensor`, `diff`, `compile`, `ops`, `graph` and `errors`.
 """
-
-from koubai.explain.record import Record, RecordCall, RecordEdge, RecordNode, record
-
-__all__ = ["Record", "RecordCall", "RecordEdge", "RecordNode", "record"]

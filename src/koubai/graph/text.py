@@ -23,7 +23,8 @@ def to_text(outputs: Any) -> str:
     --------
     >>> import koubai as kb
     >>> x = kb.tensor([1.0, 2.0], requires_grad=True, name="x")
-    >>> print(to_text(x * 3.0).split("  #")[0])
+    >>> for line in to_text(x * 3.0).splitlines():
+    ...     print(line.split("  #")[0])
     x  = leaf                     float64[2]
     %1 = multiply(x, 3.0)         float64[2]
     """

@@ -1,0 +1,359 @@
+"""Explanations: every number shown is the number computed, in both languages, for every op and kind of network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from html import unescape
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import koubai as kb
+from koubai.check.random_graphs import RandomGraph
+from koubai.errors import UsageError
+from koubai.explain.formula import parse
+from koubai.explain.paths import paths_from
+from koubai.explain.replay import Replay
+from koubai.graph import registry
+from koubai.ops.structure import outputs_of
+
+CHECK = re.compile(r"\s{3,}[✓✗△].*$")
+
+
+def leaf(value: Any, name: str | None = None) -> kb.Tensor:
+    return kb.tensor(value, requires_grad=True, name=name)
+
+
+def equations(text: str) -> list[list[str]]:
+    """The equations of a text: the sides of each, of those that go over several lines too."""
+    found: list[list[str]] = []
+    for line in text.splitlines():
+        line = CHECK.sub("", line)
+        if line.startswith("  ") and " = " in line:
+            sides = line.strip().removeprefix("= ").split(" = ")
+            if re.match(r"\s+= ", line):
+                found[-1] += sides
+            else:
+                found.append(sides)
+    return found
+
+
+def number(text: str) -> float | None:
+    try:
+        return float(parse(text, derivatives=False).evaluate({}))
+    except (UsageError, TypeError, ValueError):
+        return None
+
+
+def check_numbers(explanation: kb.Explanation) -> int:
+    """Recompute what is written: all sides of an equation that are numbers are equal, to the digits shown."""
+    count = 0
+    for sides in equations(explanation.text):
+        values = [v for v in map(number, sides) if v is not None]
+        for value in values[:-1]:
+            assert value == pytest.approx(values[-1], rel=2e-4, abs=2e-5), sides
+        count += len(values) - 1 if values else 0
+    return count
+
+
+def check_agreement(explanation: kb.Explanation) -> int:
+    found = [line.agreement for line in explanation.lines if line.agreement is not None]
+    for line in explanation.lines:
+        assert line.agreement is None or line.agreement.ok, (line, line.agreement)
+    return len(found)
+
+
+def test_an_expression_from_its_values_to_its_gradients() -> None:
+    x, y = leaf(2.0, "x"), leaf(3.0, "y")
+    f = x * y + kb.numpy.sin(x)
+    text = str(kb.explain(f))
+    assert "v1 = x y = 2 · 3 = 6" in text
+    assert "∂f/∂x = ∂f/∂v2 · ∂v2/∂x + ∂f/∂v1 · ∂v1/∂x" in text
+    assert "= 1 · cos(2) + 1 · 3" in text
+    assert "= 2.58385   ✓ numerically 2.58385" in text
+    assert "∂f/∂x = cos(x) + y = 2.58385" in text
+    assert "∂f/∂y = x = 2" in text
+
+
+def test_in_japanese() -> None:
+    x = leaf(2.0, "x")
+    f = kb.numpy.tanh(x) * x
+    text = kb.explain(f, lang="ja").text
+    assert "順伝播: 値の計算" in text
+    assert "連鎖律" in text
+    assert "✓ 数値微分" in text
+    assert not re.search(r"[a-z]{4,} [a-z]{3,} [a-z]{3,}", text), "English words are left"
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_numbers_of_random_computations(seed: int) -> None:
+    graph = RandomGraph.draw(seed, 6)
+    output = graph(*(leaf(x) for x in graph.inputs))
+    if output.requires_grad:
+        explanation = kb.explain(output)
+        check_numbers(explanation)
+        assert check_agreement(explanation) > 0
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize("name", registry())
+def test_no_op_without_words(name: str, lang: str) -> None:
+    op = registry()[name]
+    for sample in op.samples()[:2]:
+        if op.vjp is None or any(np.asarray(x).dtype.kind == "c" for x in sample.args):
+            continue
+        xs = [leaf(x) if np.asarray(x).dtype.kind == "f" else x for x in sample.args]
+        if not any(isinstance(x, kb.Tensor) for x in xs):
+            continue
+        result = op(*xs, **sample.params)
+        for y in outputs_of(result) if isinstance(result.value, tuple) else (result,):
+            if y.requires_grad and y.dtype.kind == "f":
+                explanation = kb.explain(kb.record(y, np.ones(y.shape, y.dtype)), lang=lang)
+                assert getattr(op.words, lang) in unescape(explanation.html)
+                ElementTree.fromstring(explanation.html)
+                assert explanation.latex.count("\\begin{align*}") == explanation.latex.count("\\end{align*}")
+                check_agreement(explanation)
+
+
+def mazur() -> tuple[kb.nn.Module, Any, Any, Any]:
+    hidden, out = kb.nn.Linear(2, 2), kb.nn.Linear(2, 2)
+    model = kb.nn.Sequential(hidden, kb.nn.Sigmoid(), out, kb.nn.Sigmoid()).astype(np.float64)
+    hidden.weight.assign([[0.15, 0.25], [0.20, 0.30]])
+    out.weight.assign([[0.40, 0.50], [0.45, 0.55]])
+    hidden.bias.assign([0.35, 0.35])
+    out.bias.assign([0.60, 0.60])
+    return model, np.array([[0.05, 0.10]]), np.array([[0.01, 0.99]]), lambda y, t: ((t - y) ** 2 / 2).sum()
+
+
+def test_every_published_intermediate_of_mazurs_network() -> None:
+    model, x, t, loss = mazur()
+    explanation = kb.explain(model, x, t, loss, digits=9)
+    for shown in ("0.3775", "0.593269992", "0.596884378", "1.10590597", "0.751365070", "0.772928465", "0.298371109",
+                  "0.741365070", "0.186815602", "0.138498562", "0.0821670406", "0.0363503064"):  # fmt: skip
+        assert shown.rstrip("0") in explanation.text, shown
+    assert "0.000438567" in explanation.text  # dE/dw1
+    check_numbers(explanation)
+    assert check_agreement(explanation) > 30
+
+
+LOSSES = [
+    ("mse", np.array([[0.5, -1.0, 0.25]])),
+    ("mae", np.array([[0.5, -1.0, 0.25]])),
+    ("binary_cross_entropy", np.array([[0.0, 1.0, 1.0]])),
+    ("cross_entropy", np.array([1])),
+    ("huber", np.array([[0.5, -1.0, 0.25]])),
+]
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+@pytest.mark.parametrize(("loss", "t"), LOSSES, ids=[name for name, _ in LOSSES])
+def test_networks_layer_by_layer(loss: str, t: Any, lang: str) -> None:
+    nn = kb.nn
+    model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 3)).astype(np.float64)
+    x = np.array([[0.5, -1.0]])
+    explanation = kb.explain(model, x, t, loss, lang=lang)
+    assert check_numbers(explanation) > 40
+    assert check_agreement(explanation) > 30
+    titles = [section.title for section in explanation.sections]
+    steps = ("six steps", "five steps") if lang == "en" else ("6 つの手順", "5 つの手順")
+    assert [sum(step in title for title in titles) for step in steps] == [1, 2]
+
+
+def test_the_numbers_of_a_network_are_those_of_backpropagation() -> None:
+    model, x, t, loss = mazur()
+    explanation = kb.explain(model, x, t, loss)
+    record = kb.record(loss(model(x), t))
+    shown = {str(line.symbol): line.result for line in explanation.lines}
+    for j in range(2):
+        for k in range(2):
+            assert shown[f"∂E/∂w_{{{j},{k}}}"] in (record["0.weight"].grad[j, k], record["2.weight"].grad[j, k])
+
+
+def test_a_batch_is_explained_for_one_row_and_over_all() -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Tanh(), kb.nn.Linear(2, 1))
+    x, t = np.array([[0.5, -1.0], [1.0, 2.0], [0.0, 1.0]]), np.array([[1.0], [0.0], [1.0]])
+    first, second = (kb.explain(model, x, t, "mse", row=row) for row in (0, -1))
+    assert "Over all 3 examples" in first.text
+    assert first.text != second.text
+    check_agreement(first)
+    check_numbers(second)
+
+
+def test_other_models_are_explained_op_by_op() -> None:
+    model = kb.nn.Sequential(kb.nn.Conv1d(1, 2, 2), kb.nn.ReLU(), kb.nn.Flatten(), kb.nn.Linear(4, 1))
+    explanation = kb.explain(model, np.arange(3.0).reshape(1, 1, 3), np.array([[1.0]]), "mse")
+    assert "Forward, layer 0 (Conv1d)" in explanation.text
+    assert "Backward, layer 3 (Linear)" in explanation.text
+    check_agreement(explanation)
+
+
+# Paths
+
+
+def brute_force(record: kb.Record, node: Any, e: int) -> list[float]:
+    """The contributions of all paths from an element, by the full Jacobians."""
+    end = record.output.index
+    waiting, found = [(node.index, e, 1.0)], []
+    while waiting:
+        n, f, product = waiting.pop()
+        if n == end:
+            found.append(product)
+        for edge in record.edges:
+            if edge.source.index == n:
+                jacobian = np.reshape(edge.jacobian(), (edge.target.value.size, -1))
+                waiting += [(edge.target.index, g, product * d) for g, d in enumerate(jacobian[:, f]) if d]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_paths_are_all_paths_and_sum_to_the_gradient(seed: int) -> None:
+    graph = RandomGraph.draw(seed, 5)
+    output = graph(*(leaf(x) for x in graph.inputs))
+    record = kb.record(output)
+    rng = np.random.default_rng(seed)
+    for node in record.nodes:
+        if node.op is None and node.grad is not None and node.value.size:
+            e = int(rng.integers(node.value.size))
+            index = tuple(int(i) for i in np.unravel_index(e, node.shape))
+            found = paths_from(record, node, index, most=10_000)
+            expected = brute_force(record, node, e)
+            contributions = [path.contribution for path in found.largest]
+            assert found.count == len(expected)
+            np.testing.assert_allclose(sorted(contributions), sorted(expected), rtol=1e-9, atol=1e-12)
+            sizes = np.abs(contributions)
+            assert np.all(sizes[:-1] >= sizes[1:] - 1e-12)
+            assert found.gradient == pytest.approx(sum(contributions), rel=1e-9, abs=1e-9)
+
+
+def test_one_weight_and_its_paths() -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(3, 2), kb.nn.Tanh(), kb.nn.Linear(2, 1)).astype(np.float64)
+    x, t = np.array([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]]), np.array([[1.0], [0.0]])
+    explanation = kb.explain(model, x, t, "mse", wrt=model[0].weight, index=(2, 1))
+    assert explanation.title == "How 0.weight[2, 1] reaches E"
+    assert "There are 2 paths" in explanation.text
+    assert "0.weight[2, 1] → v1[0, 1]" in " ".join(explanation.text.split())
+    check_numbers(explanation)
+    check_agreement(explanation)
+    same = kb.explain(model, x, t, "mse", wrt="0.weight", index=(-1, -1))
+    assert same.text == explanation.text
+
+
+def test_a_few_of_many_paths() -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(3, 5), kb.nn.Tanh(), kb.nn.Linear(5, 5), kb.nn.Tanh(), kb.nn.Linear(5, 1))
+    x, t = np.ones((4, 3), np.float32), np.ones((4, 1), np.float32)
+    explanation = kb.explain(model, x, t, "mse", wrt="0.weight", index=(0, 0), most=3)
+    assert "There are 20 paths; the 3 with the largest contributions follow." in " ".join(explanation.text.split())
+    assert "the other 17 paths" in explanation.text
+    check_numbers(explanation)
+
+
+# How it looks
+
+
+def test_text_fits_a_terminal() -> None:
+    model, x, t, loss = mazur()
+    lines = kb.explain(model, x, t, loss).text.splitlines()
+    assert max(map(len, lines)) <= 110
+
+
+def test_names_never_become_markup() -> None:
+    hostile = "</style><script>alert(1)</script>&\\input{x}"
+    x = leaf(2.0, hostile)
+    explanation = kb.explain(x * x)
+    assert "<script>" not in explanation.html
+    assert "\\input" not in explanation.latex
+    assert hostile in explanation.text
+
+
+def test_notebooks_and_pages() -> None:
+    explanation = kb.explain(leaf(2.0, "x") * 3.0)
+    assert explanation._repr_html_() == explanation.html
+    page = ElementTree.fromstring(re.sub(r"<!doctype html>|<meta[^>]*>", "", explanation.page))
+    assert page.tag == "html"
+    assert "http" not in re.sub(r"http://www.w3.org/1998/Math/MathML", "", explanation.page)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex here")
+def test_latex_compiles(tmp_path: Path) -> None:
+    model, x, t, loss = mazur()
+    for n, explanation in enumerate([kb.explain(model, x, t, loss), kb.explain(loss(model(x), t))]):
+        (tmp_path / f"{n}.tex").write_text(explanation.document)
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{n}.tex"]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout[-2000:]
+
+
+def test_digits() -> None:
+    x = leaf(2.0, "x")
+    f = kb.numpy.sin(x)
+    assert "0.909" in kb.explain(f, digits=3).text
+    assert "0.9092974268" in kb.explain(f, digits=10).text
+
+
+def test_a_kink_is_said() -> None:
+    x = leaf(0.0, "x")
+    assert "a kink: the slope differs on both sides" in kb.explain(kb.numpy.abs(x)).text
+
+
+def test_a_wrong_rule_is_marked() -> None:
+    class Double(kb.Function):
+        def forward(self, x: Any) -> Any:
+            return 2.0 * x
+
+        def backward(self, dout: Any) -> Any:
+            return dout
+
+    text = kb.explain(Double()(leaf(3.0, "x"))).text
+    assert "✗ but numerically 2" in text
+
+
+def test_differences_are_taken_in_double_precision() -> None:
+    x = kb.tensor(np.float32(0.3), requires_grad=True, name="x")
+    record = kb.record(kb.numpy.exp(x) * x)
+    agreement = Replay(record).agreement(record["x"])
+    assert agreement is not None
+    assert agreement.largest < 1e-6
+
+
+MODEL = kb.nn.Sequential(kb.nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: kb.explain(3.0), kb.UsageError, "expected a tensor .* or a model, got float"),
+        (lambda: kb.explain(leaf(2.0) * 2, lang="fr"), kb.UsageError, r"English \(lang='en'\) and Japanese"),
+        (lambda: kb.explain(leaf(2.0) * 2, digits=0), kb.UsageError, "digits"),
+        (lambda: kb.explain(leaf(2.0) * 2, np.ones(2)), kb.UsageError, "belong to a model"),
+        (lambda: kb.explain(MODEL), kb.UsageError, "give examples, targets and a loss"),
+        (lambda: kb.explain(MODEL, np.ones((2, 2)), np.ones((2, 1)), "mee"), kb.UsageError, "no loss is named 'mee'"),
+        (lambda: kb.explain(MODEL, np.ones((2, 2)), np.ones((2, 1)), "mse", row=2), kb.IndexingError, "no row 2 among"),
+        (lambda: kb.explain(leaf(2.0) * 2, index=1), kb.UsageError, "name it with wrt="),
+        (lambda: kb.explain(leaf([2.0, 1.0], "x").sum(), wrt="x"), kb.UsageError, "say with index= which"),
+        (lambda: kb.explain(leaf([2.0, 1.0], "x").sum(), wrt="x", index=2), kb.IndexingError, "no element"),
+        (lambda: kb.explain(leaf([2.0, 1.0], "x").sum(), wrt="y", index=2), kb.IndexingError, "'y' is not among"),
+        (lambda: kb.explain(leaf([2.0], "x").sum(), wrt="x", index=(0, 1)), kb.IndexingError, "one integer an axis"),
+        (lambda: kb.explain(leaf([2.0], "x").sum(), wrt="x", most=0), kb.UsageError, "at least 1"),
+        (lambda: kb.explain(long_chain(400)), kb.UsageError, "more than the 300 that can be read"),
+        (lambda: kb.explain(without_path(), wrt="c1", index=0), kb.UsageError, "no path leads from c1"),
+    ],
+)
+def test_refusals(make: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        make()
+
+
+def long_chain(n: int) -> kb.Tensor:
+    x = leaf(1.0)
+    for _ in range(n):
+        x = x * 1.0
+    return x
+
+
+def without_path() -> kb.Tensor:
+    return leaf([2.0], "x").sum() * kb.tensor(3.0)
