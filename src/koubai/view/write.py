@@ -11,7 +11,7 @@ import numpy as np
 
 from koubai.data.atomic import write_atomically
 from koubai.errors import ShapeError, UsageError
-from koubai.explain import Record, record
+from koubai.explain.record import Record, record
 from koubai.nn import Linear, Module, functional_call
 from koubai.nn.examples import aligned, as_pair
 from koubai.nn.losses.lookup import loss_function
