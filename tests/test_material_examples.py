@@ -30,6 +30,7 @@ PICTURES = {
     "mazur": [],
     "micrograd": [],
 }
+GRAPHS = {"e_layers_by_hand": "e_graph", "mazur": "mazur", "micrograd": "micrograd"}
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,9 @@ def test_script_runs(name: str, lang: str) -> None:
     text, pictures = told(name, lang)
     assert bool(re.search("[ぁ-ん]", text)) == (lang == "ja")
     assert max(map(width, text.splitlines())) <= 120
-    assert sorted(pictures) == [f"{picture}{end}" for picture in PICTURES[name] for end in (".png", ".svg")]
+    files = [f"{picture}{end}" for picture in PICTURES[name] for end in (".png", ".svg")]
+    files += [f"{GRAPHS[name]}{end}" for end in (".html", ".svg") if name in GRAPHS]
+    assert sorted(pictures) == sorted(files)
     assert all(size > 4000 for size in pictures.values())
 
 

@@ -123,7 +123,8 @@ def draw_boundaries(figure: Any, words: Words, models: dict[str, kb.nn.Sequentia
     plane = np.stack([a.ravel() for a in np.meshgrid(grid, grid)], axis=1)
     for axes, (name, model) in zip(figure.subplots(2, 3).flat, models.items()):
         probability = kb.nn.sigmoid(model.predict(plane)).reshape(240, 240)
-        axes.contourf(grid, grid, probability, levels=np.linspace(0, 1, 11), cmap="RdBu_r", alpha=0.55)
+        shades = axes.contourf(grid, grid, probability, levels=np.linspace(0, 1, 11), cmap="RdBu_r", alpha=0.55)
+        shades.set_rasterized(True)  # as paths they would make the SVG large
         axes.contour(grid, grid, probability, levels=[0.5], colors="black", linewidths=1.2)
         axes.scatter(*x.T, c=np.where(t == 1, RED, BLUE), s=6)
         axes.set(

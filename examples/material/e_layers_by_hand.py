@@ -88,7 +88,9 @@ def three_layers(tell: Telling) -> None:
         f"逆伝播 最後の Mul {hand['last']}、最初の Mul {hand['first']}、Add {hand['add']}",
     )
     tell("The same classes in a graph of koubai:", "同じクラスを koubai のグラフで使うと:")
-    print(kb.record(graph()))
+    seen = kb.record(graph())
+    print(seen)
+    tell.graph("e_graph", seen, "(a * b) * (c + d)")
 
 
 def a_wrong_backward(tell: Telling) -> None:

@@ -112,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         compare(tell, name, published, values[name])
     check = kb.check_grads(error, WEIGHTS).max_error
     tell(f"Numerical differentiation agrees to {check:.0e}.", f"数値微分との差は {check:.0e} です。")
+    tell.graph("mazur", seen, "2-2-2")
     tell.heading(f"One step, rate {RATE}", f"1回の更新、学習率 {RATE}")
     after = descend(1)
     for n, (published, value) in enumerate(zip(STEPPED, after), 1):

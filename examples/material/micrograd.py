@@ -48,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{name:<6} {float(value):10.4f} {published:10.4f}")
     check = kb.check_grads(expression, -4.0, 2.0).max_error
     tell(f"Numerical differentiation agrees to {check:.0e}.", f"数値微分との差は {check:.0e} です。")
+    tell.graph("micrograd", seen, "micrograd")
 
 
 if __name__ == "__main__":

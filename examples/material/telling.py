@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import koubai as kb
+
 # Fonts with Japanese letters as Linux, macOS and Windows bring them along.
 JAPANESE_FONTS = (
     "Noto Sans CJK JP",
@@ -69,6 +71,16 @@ class Telling:
             figure.savefig(self.out / f"{name}.png")
             figure.savefig(self.out / f"{name}.svg", metadata={"Date": None})
         self(f"-> {self.out / name}.png, .svg", f"→ 図: {self.out / name}.png, .svg")
+
+    def graph(self, name: str, seen: kb.Record, title: str) -> None:
+        """Save a record as a picture, NAME.svg, and as a page to step through, NAME.html."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        for ending in ("svg", "html"):
+            kb.view(seen, self.out / f"{name}.{ending}", title=title, lang=self.lang)
+        self(
+            f"-> {self.out / name}.svg, .html (a page to step through)",
+            f"→ 図: {self.out / name}.svg, .html(1ステップずつ進めるページ)",
+        )
 
 
 def begin(about: str, argv: Sequence[str] | None) -> Telling:
