@@ -55,6 +55,19 @@ def test_names_in_a_file(tmp_path: Path) -> None:
     assert "How 0.weight[1, 0] reaches E" in paths.stdout
 
 
+def test_a_page_and_a_picture(tmp_path: Path) -> None:
+    run = koubai("view", "x*y + sin(x)", "x=2", "y=3", cwd=tmp_path)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "view.html\n", "")
+    assert (tmp_path / "view.html").read_text().startswith("<!doctype html>")
+    (tmp_path / "net.py").write_text(FILE)
+    run = koubai("view", "net.py:example", "--out", "net.svg", "--title", "<A & B>", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "&lt;A &amp; B&gt;" in (tmp_path / "net.svg").read_text()
+    run = koubai("view", "x^2", "x=1", "--out", "no/where.html", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "where.html" in run.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

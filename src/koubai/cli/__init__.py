@@ -37,6 +37,7 @@ def cli() -> None:
     koubai verify net.py:model --data digits   one training step three ways, compared
     koubai verify-example page.txt             the numbers of a worked example, right or wrong
     koubai explain "x*y + sin(x)" x=2 y=3      the chain rule with the numbers put in
+    koubai view "x*y + sin(x)" x=2 y=3         the graph as a page to step through
     koubai ops                                 every operation with its local derivative
     """
 
@@ -171,6 +172,30 @@ def explain(**options: Any) -> None:
     one of them. Each gradient is compared with numerical differentiation.
     """
     from koubai.cli.explain import explain as run
+
+    click.get_current_context().exit(run(**options))
+
+
+@cli.command()
+@click.argument("what", metavar="EXPRESSION | FILE.py:NAME")
+@click.argument("values", nargs=-1, metavar="[NAME=NUMBER]...")
+@click.option(
+    "--out", metavar="FILE", default="view.html", show_default=True,
+    help="The page; a name in .svg gets a picture, one in .dot text for Graphviz.",
+)
+@click.option("--title", help="The heading.  [default: the output's name]")
+@click.option("--lang", type=click.Choice(["en", "ja"]), help="The language at first.  [default: the reader's]")
+def view(**options: Any) -> None:
+    """Draw a computation and step through its backpropagation, in one page that opens from disk.
+
+    \b
+    koubai view "x*y + sin(x)" x=2 y=3
+    koubai view net.py:example --out net.html
+    koubai view "tanh(w*x + b)" w=0.5 x=2 b=-1 --out neuron.svg
+
+    What NAME in FILE.py may be: see `koubai explain`.
+    """
+    from koubai.cli.view import view as run
 
     click.get_current_context().exit(run(**options))
 
