@@ -147,6 +147,13 @@ def test_what_is_no_formula_is_refused(text: str, says: str) -> None:
         parse(text)({"x": np.float64(1.0), "y": np.float64(2.0)})
 
 
+def test_signs_of_other_keyboards() -> None:
+    text = (
+        "let ｗ₅ ＝ ２．０\nＥ＝w5² × 3\nstep E rate 0.1 over w5\nclaim ∂E／∂w₅ ＝ １２\nclaim w₅′ = 0.8\nclaim E ≈ −12"
+    )
+    assert [c.status for c in kb.verify_example(text).claims] == ["right", "right", "wrong"]
+
+
 def test_towers_of_powers_cost_nothing() -> None:
     with np.errstate(over="ignore"):
         assert parse("9**9**9**9")({}) == np.inf

@@ -98,6 +98,18 @@ def test_a_mistake_changes_only_what_comes_after_it(seed: int) -> None:
     assert gradients_without(record, edge)[record.output] == record.output.grad
 
 
+def test_ops_with_several_outputs() -> None:
+    x = leaf(np.random.default_rng(0).normal(size=(3, 2)), "x")
+    u, s, v = np.linalg.svd(x, full_matrices=False)
+    record = kb.record((u * u * u).sum() + 2.0 * s.sum() + (v * v * v).sum())
+    right = gradients_with(record, Mistake("none", "", ""))
+    for edge in record.edges:
+        got, wanted = (g if type(g) is tuple else (g,) for g in (right[edge.source], edge.source.grad))
+        for a, b in zip(got, wanted):
+            np.testing.assert_array_equal(a, b)
+    assert kb.misconceptions(record)["overwritten"].differs
+
+
 def test_a_forgotten_message() -> None:
     record = kb.record(shared())
     to_x = [edge for edge in record.edges if edge.source.symbol == "x"]

@@ -90,9 +90,8 @@ def _message(edge: RecordEdge, upstream: Any, rule: Rule | None) -> Any:
     if wrong is not None:
         return conform(wrong, edge.source.value)
     if edge.target.op == "output":
-        sent = message_of(edge.target._made, edge.position, upstream)
         index = edge.target.params["index"]
-        return tuple(sent if i == index else np.zeros_like(v)[()] for i, v in enumerate(edge.source.value))
+        return tuple(upstream if i == index else np.zeros_like(v)[()] for i, v in enumerate(edge.source.value))
     return message_of(edge.target._made, edge.position, upstream)
 
 

@@ -64,7 +64,7 @@ class Example:
         self, start: Values, run: Callable[[Values], Values], target: str | None = None, descent: Descent | None = None
     ) -> None:
         self.start, self._run, self.descent = start, run, descent
-        self._values: list[Values] = [start]
+        self._values: dict[int, Values] = {0: start}
         self._passes: dict[int, Values] = {}
         self._records: dict[tuple[int, str, tuple[int, ...]], Record] = {}
         self.target = target or list(self.quantities(0))[-1]
@@ -93,13 +93,18 @@ class Example:
             raise UsageError("there is no step in this example; say what falls, at which rate, and what moves")
         if after > MOST_STEPS:
             raise UsageError(f"{after:,} steps are more than {MOST_STEPS:,}")
-        while len(self._values) <= after:
-            values = self._values[-1]
-            slopes = self.slopes(values)
-            assert self.descent is not None
-            moved = {name: values[name] - self.descent.rate * slopes[name] for name in self.descent.over}
-            self._values.append({**values, **moved})
+        if after not in self._values:
+            done = max(n for n in self._values if n < after)
+            before = values = self._values[done]
+            for _ in range(done, after):
+                before, values = values, self._stepped(values)
+            self._values.update({after - 1: before, after: values})
         return self._values[after]
+
+    def _stepped(self, values: Values) -> Values:
+        assert self.descent is not None
+        slopes = self.slopes(values)
+        return {**values, **{name: values[name] - self.descent.rate * slopes[name] for name in self.descent.over}}
 
     def slopes(self, values: Values) -> Values:
         """The gradient of what falls, for each that moves."""

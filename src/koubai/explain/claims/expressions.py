@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
@@ -14,11 +15,11 @@ from koubai import special
 from koubai.errors import KoubaiError, UsageError
 from koubai.nn import activate
 
-__all__ = ["FUNCTIONS", "PRIME", "Expression", "close_to", "parse", "spelled"]
+__all__ = ["FUNCTIONS", "PRIME", "Expression", "close_to", "parse", "plainly"]
 
 LONGEST = 10_000
 PRIME = "ʹ"  # stands for the ' of w', which Python's grammar does not allow in names
-SPELLINGS = {"^": "**", "−": "-", "×": "*", "·": "*", "÷": "/", "'": PRIME, "′": PRIME, "²": "**2", "³": "**3"}
+SPELLINGS = {"^": "**", "−": "-", "×": "*", "·": "*", "÷": "/", "'": PRIME, "′": PRIME}
 
 Step = Callable[[Mapping[str, Any], list[Any]], Any]
 
@@ -106,8 +107,20 @@ def close_to(name: str, known: Any) -> str:
     return f"; there are {', '.join(names[:30])}{', ...' if len(names) > 30 else ''}" if names else ""
 
 
-def spelled(text: str) -> str:
+def plainly(text: str) -> str:
+    """Letters and digits in their plain form: of full width, as indices below, mathematical ones; ``x²`` as ``x^2``.
+
+    Examples
+    --------
+    >>> plainly("ｗ₅ ＝ x²")
+    'w5 = x^2'
+    """
+    return normalize("NFKC", text.replace("²", "^2").replace("³", "^3"))
+
+
+def _spelled(text: str) -> str:
     """Signs that people write, in those that Python reads."""
+    text = plainly(text)
     for sign, python in SPELLINGS.items():
         text = text.replace(sign, python)
     return text
@@ -134,7 +147,7 @@ def parse(text: str) -> Expression:
     if len(text) > LONGEST:
         raise UsageError(f"a formula of {len(text):,} characters is too long; name its parts ({LONGEST:,} at most)")
     try:
-        tree: ast.AST = ast.parse(spelled(text).strip(), mode="eval").body
+        tree: ast.AST = ast.parse(_spelled(text).strip(), mode="eval").body
     except SyntaxError as error:
         raise UsageError(f"{text!r} does not parse at column {error.offset}: {_why(text, error)}") from None
     except (ValueError, RecursionError, MemoryError):

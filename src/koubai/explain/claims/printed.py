@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import UsageError
+from koubai.explain.claims.expressions import plainly
 from koubai.graph import Node
 
 __all__ = ["Printed", "printed", "written"]
@@ -75,7 +76,7 @@ def printed(claim: Any) -> Printed:
     """
     text = claim.strip() if isinstance(claim, str) else written(claim)
     loose = ROUNDING if isinstance(claim, str) else OF_DTYPE.get(str(getattr(claim, "dtype", "")), ROUNDING)
-    plain = text.replace("−", "-")
+    plain = plainly(text).replace("−", "-")
     if NUMBER.fullmatch(plain):
         return Printed(text, np.asarray(float(plain)), np.asarray(_unit(plain)), loose)
     if not re.fullmatch(r"[\s\[\](),\d.eE+-]+", plain) or not plain.startswith(("[", "(")):

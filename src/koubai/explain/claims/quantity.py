@@ -10,7 +10,7 @@ import numpy as np
 
 from koubai.errors import IndexingError, UsageError
 from koubai.explain.claims.example import ALIASES, Example
-from koubai.explain.claims.expressions import PRIME, Expression, close_to, parse
+from koubai.explain.claims.expressions import PRIME, Expression, close_to, parse, plainly
 from koubai.explain.record import Record, RecordNode
 
 __all__ = ["Derivative", "Formula", "Quantity", "Value", "quantity"]
@@ -106,7 +106,7 @@ def quantity(text: str, example: Example) -> Quantity:
     UsageError
         If a name is not known.
     """
-    text = text.strip().replace("'", PRIME).replace("′", PRIME)
+    text = plainly(text).strip().replace("'", PRIME).replace("′", PRIME)
     after = 0
     match = AFTER.fullmatch(text)
     if match:

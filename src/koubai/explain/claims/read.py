@@ -26,7 +26,7 @@ from typing import Any
 
 from koubai.errors import DataError, KoubaiError, UsageError
 from koubai.explain.claims.example import Descent
-from koubai.explain.claims.expressions import FUNCTIONS, Expression, parse
+from koubai.explain.claims.expressions import FUNCTIONS, Expression, parse, plainly
 from koubai.graph import value_of
 
 __all__ = ["Program", "Stated", "claims_of", "read_program"]
@@ -118,7 +118,7 @@ def read_program(source: str | PathLike[str]) -> Program:
     for number, entry in lines if lines is not None else enumerate(text.splitlines(), 1):
         try:
             if isinstance(entry, str):
-                _statement(program, entry.partition("#")[0].strip(), number)
+                _statement(program, plainly(entry).partition("#")[0].strip(), number)
             else:
                 _row(program, entry, number)
         except KoubaiError as error:
@@ -162,9 +162,9 @@ def _statement(program: Program, line: str, number: int) -> None:
 
 def _do(program: Program, kind: str, name: str, value: str, number: int) -> None:
     if kind == "let":
-        program.let(name, value)
+        program.let(plainly(name), value)
     elif kind == "define":
-        program.define(name, value)
+        program.define(plainly(name), value)
     else:
         program.claim(name, value, number)
 
@@ -211,7 +211,7 @@ def claims_of(claims: Any) -> list[Stated]:
             return [Stated(row["name"].strip(), row["value"].strip(), number) for number, row in rows]
         program = Program()
         for number, line in enumerate(claims.splitlines(), 1):
-            text = line.partition("#")[0].strip().removeprefix("claim ")
+            text = plainly(line).partition("#")[0].strip().removeprefix("claim ")
             left, sign, right = text.replace("≈", "=").partition("=")
             if text and not sign:
                 raise DataError(f"claims, line {number}: expected NAME = NUMBER, got {line!r}")
