@@ -218,6 +218,19 @@ def test_steps_of_descent() -> None:
     assert one("let w = 1", "w'", 1).status == "unknown"
 
 
+def test_many_steps_run_as_native_code() -> None:
+    text = "let w = [2, -1]\nlet x = 0.5\nE = sum(tanh(w*x)^2)\nstep E rate 0.01 over w"
+    w = np.array([2.0, -1.0])
+    for _ in range(600):
+        w = w - 0.01 * 2 * np.tanh(w * 0.5) * (1 - np.tanh(w * 0.5) ** 2) * 0.5
+    report = kb.verify_example(text, {"w after 600 steps": w, "w[0] after 599 steps": 1.0})
+    assert [c.status for c in report.claims] == ["right", "wrong"]
+    by_function = kb.verify_example(
+        lambda w: (w * w).sum() if float(w.sum()) > 0 else w.sum(), {"w after 600": 0.9**600}, {"w": 1.0}, rate=0.05
+    )
+    assert by_function.ok
+
+
 def network() -> tuple[kb.nn.Module, np.ndarray, np.ndarray]:
     model = kb.nn.Sequential(hidden=kb.nn.Linear(2, 2), act=kb.nn.Tanh(), out=kb.nn.Linear(2, 1))
     return model, np.array([[0.3, -0.5], [1.0, 0.2], [0.7, 0.4]]), np.array([[1.0], [0.0], [0.5]])

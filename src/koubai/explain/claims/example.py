@@ -19,12 +19,13 @@ from koubai.graph import Node, constant, recording
 from koubai.nn import Module, standing_in
 from koubai.nn.examples import aligned, as_pair
 from koubai.nn.losses.lookup import loss_function
-from koubai.tensor import Tensor
+from koubai.tensor import Tensor, compile, grad
 
 __all__ = ["Descent", "Example", "of_formulas", "of_function", "of_model"]
 
 Values = dict[str, Any]
 MOST_STEPS = 100_000
+MANY_STEPS = 500  # from which on compiling them is worth its time
 ALIASES = ("output", "out", "y", "z", "f", "E", "L", "loss")
 
 
@@ -96,10 +97,32 @@ class Example:
         if after not in self._values:
             done = max(n for n in self._values if n < after)
             before = values = self._values[done]
+            step = self._stepped if after - done < MANY_STEPS else self._native_step(values)
             for _ in range(done, after):
-                before, values = values, self._stepped(values)
+                before, values = values, step(values)
             self._values.update({after - 1: before, after: values})
         return self._values[after]
+
+    def _native_step(self, values: Values) -> Callable[[Values], Values]:
+        """The same step as native code; interpreted where it cannot be compiled."""
+        descent = self.descent
+        assert descent is not None
+
+        def height(moving: Values, fixed: Values) -> Any:
+            return self._run({**fixed, **moving})[descent.target]
+
+        native = compile(grad(height))
+
+        def step(values: Values) -> Values:
+            moving = {name: values[name] for name in descent.over}
+            slopes = native(moving, {name: v for name, v in values.items() if name not in moving})
+            return {**values, **{name: v - descent.rate * slopes[name] for name, v in moving.items()}}
+
+        try:
+            step(values)
+        except Exception:  # a function of the user's may do anything
+            return self._stepped
+        return step
 
     def _stepped(self, values: Values) -> Values:
         assert self.descent is not None
