@@ -85,3 +85,15 @@ def test_links_lead_somewhere(name: str) -> None:
     page = ROOT / name
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_page_on_explaining_runs(tmp_path: Path) -> None:
+    code = "\n".join(blocks("docs/explaining.md", "python"))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "= 1 · (1 - 0^2)" in done.stdout
+    assert "six steps" in done.stdout
+    assert "How 0.weight[1, 2] reaches E" in done.stdout
+    assert (tmp_path / "network.svg").exists()
