@@ -96,6 +96,21 @@ def gap(task: Task, t: Array) -> float:
     return max(float(np.abs(a - b).max()) for a, b in pairs)
 
 
+def model() -> kb.nn.Sequential:
+    """The same network of koubai's layers."""
+    network = kb.nn.Sequential(kb.nn.Linear(2, 3), kb.nn.Sigmoid(), kb.nn.Linear(3, 3))
+    for layer, w, b in ((network[0], LAYERS.w_ij, LAYERS.b_j), (network[2], LAYERS.w_jk, LAYERS.b_k)):
+        layer.weight, layer.bias = kb.nn.Parameter(w), kb.nn.Parameter(b)
+    return network
+
+
+def explained(task: Task, lang: str = "en") -> kb.Explanation:
+    """The derivation unit by unit, each line beside its numerical derivative."""
+    if task is REGRESSION:
+        return kb.explain(model(), X[None], T_VALUES[None], REGRESSION.loss, lang=lang)
+    return kb.explain(model(), X[None], T_CLASS.argmax(keepdims=True), "cross_entropy", lang=lang)
+
+
 def line(symbol: str, formula: str, value: Array) -> None:
     print(f"{symbol:<14}= {formula:<24}= {shown(value, 42)}")
 
@@ -113,7 +128,7 @@ def five_things(tell: Telling) -> None:
         "u is the input of an activation, y its output; i counts the layer before, j the hidden, k the output layer.",
         "訓練データとテストデータ、損失関数、勾配降下法、勾配から更新量を決める最適化アルゴリズム、バッチサイズの5つです。\n"
         "勾配降下法には誤差 E をあらゆる量で微分した値が要ります。それを順に求めます。\n"
-        "u は活性化関数の入力、y はその出力。添字は i が前の層、j が中間層、k が出力層です。",
+        "u は活性化関数の入力、y はその出力。添字は i が前の層、j が隠れ層、k が出力層です。",
     )
 
 
@@ -171,7 +186,7 @@ def error_from(u_j: Array) -> float:
 def why_the_sum(tell: Telling) -> None:
     """The hidden layer's input gradient: the derivation that is often left out."""
     g = by_hand(LAYERS, X, T_VALUES, REGRESSION)
-    tell.heading("Step 5 of the hidden layer, derived", "中間層の手順 (5) の導出")
+    tell.heading("Step 5 of the hidden layer, derived", "隠れ層の手順 (5) の導出")
     tell(
         "y_i reaches E on several ways, one through each u_j. The chain rule of several variables says:\n"
         "    ∂E/∂y_i = Σ_j ∂E/∂u_j ∂u_j/∂y_i\n"
@@ -213,13 +228,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{ja}: 出力層の6つの手順、E = {float(error(LAYERS, X, t, task)):.6g}",
         )
         output_layer(tell, task, t)
-        tell.heading(f"{en}: hidden layer in five", f"{ja}: 中間層の5つの手順")
+        tell.heading(f"{en}: hidden layer in five", f"{ja}: 隠れ層の5つの手順")
         hidden_layer(task, t)
         far = gap(task, t), kb.check_grads(partial(error, t=t, task=task), LAYERS, X).max_error
         tell(
             f"All six agree with koubai to {far[0]:.0e}, and with numerical differentiation to {far[1]:.0e}.",
             f"6つの勾配は koubai と {far[0]:.0e}、数値微分と {far[1]:.0e} の差で一致します。",
         )
+        tell.derivation(f"a_{en.lower()}", explained(task, tell.lang))
     why_the_sum(tell)
 
 

@@ -100,13 +100,13 @@ def unfolded_error(steps: Any, matrix: Any) -> Any:
 
 def draw_errors(figure: Any, words: Words, learnt: list[Result], eigenvalues: np.ndarray[Any, Any]) -> None:
     left, right = figure.subplots(1, 2)
-    counts = range(1, len(learnt) + 1)
-    for name, color, errors in (
-        (words("best constant step", "最良の一定ステップ"), GREY, [constant(eigenvalues, n).error for n in counts]),
-        (words("Chebyshev", "チェビシェフ"), GREEN, [chebyshev(eigenvalues, n).error for n in counts]),
-        (words("learnt", "学習したステップ"), RED, [r.error for r in learnt]),
+    for name, color, solve in (
+        (words("best constant step", "最良の一定ステップ"), GREY, partial(constant, eigenvalues)),
+        (words("Chebyshev", "チェビシェフ"), GREEN, partial(chebyshev, eigenvalues)),
+        (words("learnt", "学習したステップ"), RED, lambda n: learnt[n - 1]),
     ):
-        left.semilogy(counts, errors, "o-", ms=3, color=color, label=name)
+        counts = range(1, len(learnt) + 1, 4)
+        left.semilogy(counts, [solve(n).error for n in counts], "o-", ms=4, color=color, label=name)
     left.legend()
     left.set(xlabel=words("steps", "ステップ数"), ylabel=words("mean error", "平均誤差"))
     right.hist(eigenvalues, bins=30, color=BLUE, alpha=0.3)

@@ -23,6 +23,15 @@ def squared_error(w1: Any) -> Any:
     return error(w1) ** 2
 
 
+def at_two() -> kb.Tensor:
+    """The squared error at w1 = 2, in steps whose names the explanation shows."""
+    w1 = kb.tensor(2.0, requires_grad=True, name="w1")
+    prediction = w1 * X1
+    e = prediction - TARGET
+    E = e**2
+    return E  # noqa: RET504 - its name is read
+
+
 def absolute_error(w1: Any) -> Any:
     return knp.abs(error(w1))
 
@@ -117,6 +126,7 @@ def one_example(tell: Telling) -> None:
         f"gradient      = 2 * (2 w1 - 5) * 2 = {2 * a:g} w1 {b:+g}, zero at w1 = {-b / (2 * a):g}",
         f"勾配     = 2 * (2 w1 - 5) * 2 = {2 * a:g} w1 {b:+g}、w1 = {-b / (2 * a):g} で 0",
     )
+    print(f"\n{kb.explain(at_two(), lang=tell.lang)}\n")
     check = kb.check_grads(squared_error, 2.0).max_error
     tell(
         f"A negative gradient says: more weight, less error. Numerical differentiation agrees to {check:.0e}.",

@@ -168,8 +168,8 @@ def activations(tell: Telling) -> None:
     tell(f"{header}   use", f"{header}   使いどころ")
     uses = [
         ("for the output of two classes", "2クラス分類の出力層"),
-        ("for hidden units: its mean is near zero", "中間層。平均が0に近い"),
-        ("for hidden units, by default", "中間層でまず試すもの"),
+        ("for hidden units: its mean is near zero", "隠れ層。平均が0に近い"),
+        ("for hidden units, by default", "隠れ層でまず試すもの"),
         ("where ReLU's units die", "ReLU が働かなくなるとき"),
     ]
     for (name, g), use in zip(ACTIVATIONS.items(), uses):
@@ -179,7 +179,7 @@ def activations(tell: Telling) -> None:
 
 
 def flower_costs(tell: Telling) -> list[float]:
-    tell.heading("The flower, 4 hidden units, learning rate 1.2", "花のデータ、中間層4ユニット、学習率 1.2")
+    tell.heading("The flower, 4 hidden units, learning rate 1.2", "花のデータ、隠れ層4ユニット、学習率 1.2")
     costs = train(network(start(4)), 7001)
     tell("iteration      cost  published", "反復回数     コスト    公表値")
     for i, published in enumerate(PUBLISHED):
@@ -194,7 +194,7 @@ def boundaries(tell: Telling) -> None:
     for hidden in range(1, 6):
         models[str(hidden)] = model = network(start(hidden))
         train(model, 5000)
-        tell(f"{hidden} hidden units: {accuracy(model):5.2f} %", f"中間層 {hidden} ユニット: {accuracy(model):5.2f} %")
+        tell(f"{hidden} hidden units: {accuracy(model):5.2f} %", f"隠れ層 {hidden} ユニット: {accuracy(model):5.2f} %")
     models["4 linear"] = linear = network(start(4), kb.nn.Identity())
     train(linear, 5000)
     alone = kb.nn.Sequential(kb.nn.Linear(2, 1))
@@ -203,12 +203,12 @@ def boundaries(tell: Telling) -> None:
     tell(
         "Linear hidden units: the whole is one linear map, "
         f"{accuracy(linear):g} % with 4 of them, {accuracy(alone):g} % with none.",
-        "中間層を線形にすると、全体が一つの線形写像になります。"
-        f"4ユニットで {accuracy(linear):g} %、中間層なしで {accuracy(alone):g} %。",
+        "隠れ層を線形にすると、全体が一つの線形写像になります。"
+        f"4ユニットで {accuracy(linear):g} %、隠れ層なしで {accuracy(alone):g} %。",
     )
     tell(
         "Equal weights: each hidden unit receives the same gradient for ever, so that all of them stay one unit.",
-        "重みをすべて同じ値から始めると、どの中間ユニットにも同じ勾配しか届かず、いつまでも1ユニットと変わりません。",
+        "重みをすべて同じ値から始めると、どの隠れユニットにも同じ勾配しか届かず、いつまでも1ユニットと変わりません。",
     )
     for value in (0.0, 0.01):
         same = network(equal_start(4, value))

@@ -26,7 +26,7 @@ def expression(a: Any, b: Any) -> Any:
     return g
 
 
-def recorded() -> Any:
+def recorded() -> kb.Record:
     a, b = kb.tensor(-4.0, requires_grad=True, name="a"), kb.tensor(2.0, requires_grad=True, name="b")
     return kb.record(expression(a, b))
 
@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     check = kb.check_grads(expression, -4.0, 2.0).max_error
     tell(f"Numerical differentiation agrees to {check:.0e}.", f"数値微分との差は {check:.0e} です。")
     tell.graph("micrograd", seen, "micrograd")
+    tell.derivation("micrograd_derivation", kb.explain(seen, lang=tell.lang))
 
 
 if __name__ == "__main__":

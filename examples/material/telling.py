@@ -82,6 +82,16 @@ class Telling:
             f"→ 図: {self.out / name}.svg, .html(1ステップずつ進めるページ)",
         )
 
+    def derivation(self, name: str, explained: kb.Explanation) -> None:
+        """Save an explanation as a page, NAME.html."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        head = f'<!doctype html><html lang="{self.lang}"><meta charset="utf-8"><title>{name}</title>'
+        (self.out / f"{name}.html").write_text(f"{head}\n{explained.html}\n", encoding="utf-8")
+        self(
+            f"-> {self.out / name}.html (the whole derivation)",
+            f"→ {self.out / name}.html(導出の全体)",
+        )
+
 
 def begin(about: str, argv: Sequence[str] | None) -> Telling:
     """Read ``--lang`` and ``--out``."""
