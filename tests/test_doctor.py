@@ -152,6 +152,17 @@ def test_what_is_measured_is_what_backpropagation_computes():
         assert layer.message == pytest.approx(np.linalg.norm(outputs[layer.path]))
 
 
+def test_the_message_is_that_to_the_layers_output():
+    class Steep(nn.Module):
+        def forward(self, x):
+            return kb.numpy.tanh(x) * 100.0
+
+    model = nn.Sequential(nn.Linear(64, 8), Steep(), nn.Linear(8, 10)).init(0)
+    between = model[1](model[0](X.astype(np.float32))).numpy()
+    slope = kb.grad(lambda h: nn.losses.cross_entropy(model[2](h), T))(between)
+    assert checked(model).layers[1].message == pytest.approx(np.linalg.norm(slope), rel=1e-5)
+
+
 def test_parameters_that_the_loss_does_not_depend_on():
     class Forgetful(nn.Module):
         def __init__(self):

@@ -144,6 +144,14 @@ def test_an_update_that_spoils_the_weights(callbacks, monkeypatch):
     assert "学習率 1e+39" in found.ja
 
 
+def test_the_first_step_of_an_epoch_sees_its_own_order(monkeypatch):
+    """The last step of the second epoch makes weights of which the square is too large."""
+    rates = optim.schedules.Step(1e-6, 23, gamma=1e30)
+    found = both(monkeypatch, "mse", (X, T + 1), optimizer=optim.SGD(lr=rates))
+    assert (found.kind, found.epoch, found.step) == ("forward", 3, 1)
+    assert found.spot.example == permutation(120, 3, 3)[found.index[0]]
+
+
 def test_weights_that_no_loss_shows_are_found_at_their_step(monkeypatch):
     """An infinite weight behind a tanh: every later loss is finite."""
     rates = optim.schedules.Step(1.0, 30, gamma=3e38)
