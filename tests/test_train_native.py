@@ -263,6 +263,32 @@ def test_labels_out_of_range_are_refused():
         }
 
 
+@pytest.mark.parametrize("callback", [(), lambda run: None], ids=["epochs at once", "one by one"])
+@pytest.mark.parametrize("compiled", ["always", False])
+def test_an_error_names_the_epoch_and_the_step(callback, compiled):
+    strange = LABELS.copy()
+    strange[17] = 7
+    options = {"batch_size": 5, "shuffle": False, "drop_last": True, "compile": compiled, "callbacks": callback}
+    with pytest.raises(kb.LabelError, match=r"^epoch 1, step 4: cross_entropy: label 7 in row 2 ") as refused:
+        fit(network(), (X, strange), loss=lambda y, t: losses.cross_entropy(y, t), **options)
+    assert len(refused.value.args) == 1
+
+    class Fails(Square):
+        calls = 0
+
+        def backward(self, g):
+            Fails.calls += len(g) == 5 and np.ptp(g) > 0  # a batch, not the example from which the type is taken
+            if Fails.calls == 14:
+                raise ZeroDivisionError("planned")
+            return super().backward(g)
+
+    model = network()
+    model.append(lambda x: Fails()(x))
+    with pytest.raises(ZeroDivisionError, match=r"^planned") as failed:  # after nine in the first epoch
+        fit(model, **options)
+    assert failed.value.__notes__ == ["(in epoch 2, step 5 of the training)"]
+
+
 def branching(x):
     return x if x.sum() > 0 else -x
 

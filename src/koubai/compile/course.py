@@ -176,6 +176,12 @@ class Course:
         return int(self._words[at.STEPS])
 
     @property
+    def under_way(self) -> tuple[int, int]:
+        """How many epochs are complete, and how many runs of the next one."""
+        epochs = int(self._words[at.EPOCHS])
+        return epochs, self.steps - epochs * sum(s.times for s in self._stretches)
+
+    @property
     def total(self) -> float:
         return float(self._reals[at.TOTAL])
 

@@ -105,6 +105,7 @@ def fit(
         Before the first step, if data or arguments cannot be right.
     TrainingError
         If the loss stops being finite, with epoch and step; the model keeps its best weights so far.
+        Any other error in a step says in which one it happened.
 
     Notes
     -----

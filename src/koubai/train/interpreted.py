@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from koubai.train.locate import all_finite, failure, locate
-from koubai.train.step import Pass, State, Step
+from koubai.train.step import Pass, State, Step, place
 
 __all__ = ["InterpretedSteps"]
 
@@ -47,7 +47,11 @@ class InterpretedSteps:
     def _take(self, work: Pass, k: int) -> float:
         """Take step number `k`, unless its loss is not finite; returns the sum of losses."""
         state, total, seen, _ = work.done
-        new, loss, count = self._step(state, work.order, work.updates[k], work.outputs)
+        try:
+            new, loss, count = self._step(state, work.order, work.updates[k], work.outputs)
+        except Exception as error:
+            place(error, work.epoch, k)
+            raise
         if np.isfinite(loss):
             work.done = (new, total + loss, seen + count, k + 1)
         return loss

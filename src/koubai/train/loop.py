@@ -182,7 +182,8 @@ class Training:
         best = np.inf if self._best is None else self._best.value * seen
         began = perf_counter()
         try:
-            epochs = self._steps.run_epochs(self._updates, np.arange(len(self._step.x)), keys, count, best)
+            order = np.arange(len(self._step.x))
+            epochs = self._steps.run_epochs(self._updates, order, keys, count, best, self.epoch + 1)
         except Failed as failed:
             self._note(failed.epochs, seen)
             self.epoch += 1
@@ -204,7 +205,7 @@ class Training:
         plan, n = self._plan, len(self._step.x)
         order = permutation(n, plan.seed, self.epoch) if self._shuffled else np.arange(n)
         outputs = np.zeros((n, *self._shape), self.model.dtype) if plan.metrics else None
-        self._work = Pass(order, self._updates, outputs, (self._work.done[0], 0.0, 0, 0))
+        self._work = Pass(order, self._updates, outputs, (self._work.done[0], 0.0, 0, 0), self.epoch)
         self.logs, self.steps_done = {}, 0
         self._tell("on_epoch_begin")
         self._take_steps()

@@ -20,7 +20,7 @@ from koubai.ops.random import permutation
 from koubai.tensor.trace import Trace
 from koubai.train.locate import all_finite, failure, locate_natively
 from koubai.train.memory import Memory
-from koubai.train.step import Pass, State, Step
+from koubai.train.step import Pass, State, Step, place
 from koubai.train.update import Slopes, slopes
 
 __all__ = ["Failed", "NativeSteps"]
@@ -215,7 +215,7 @@ class NativeSteps:
 
         def advance(start: int, stop: int) -> Course:
             course = Course(self._stretches(work, first + start, first + stop), total, seen)
-            self._run(course, before)
+            self._run(course, before, work.epoch, first + start)
             return course
 
         course = advance(0, last - first)
@@ -255,7 +255,7 @@ class NativeSteps:
                 bad = middle
         return good
 
-    def run_epochs(self, updates: list[Any], order: Any, keys: Any, count: int, best: float) -> Epochs:
+    def run_epochs(self, updates: list[Any], order: Any, keys: Any, count: int, best: float, first: int = 1) -> Epochs:
         """Take all steps of so many epochs.
 
         Parameters
@@ -265,6 +265,8 @@ class NativeSteps:
         keys : array (count, 2) or None
         best : float
             The least sum of losses so far.
+        first : int
+            The number of the first of these epochs.
 
         Raises
         ------
@@ -285,7 +287,7 @@ class NativeSteps:
                 epoch, k = divmod(start, len(updates))
                 last = min(len(updates), k + stop - start)
                 shuffled(epoch)
-                self._run(Course(self._stretches(work, k, last)), before)
+                self._run(Course(self._stretches(work, k, last)), before, first + epoch, k)
                 start += last - k
 
         def shuffled(epoch: int) -> None:
@@ -294,12 +296,12 @@ class NativeSteps:
 
         before = self.block.bytes.copy()
         whole, epochs = course(count)
-        if self._run(whole, before) == NOT_FINITE or not self._finite():
+        if self._run(whole, before, first) == NOT_FINITE or not self._finite():
             good = self._last_good(before, advance, whole.steps)
             self.block.bytes[:] = before
             again, epochs = course(good // len(updates))
             if len(epochs.sums):
-                self._run(again, before)
+                self._run(again, before, first)
             advance(len(epochs.sums) * len(updates), good)
             shuffled(len(epochs.sums))
             k = good - len(epochs.sums) * len(updates)
@@ -309,13 +311,16 @@ class NativeSteps:
             raise error
         return epochs
 
-    def _run(self, course: Course, before: Any) -> int:
-        """Run; where Ctrl-C or an error in a callback ends it, the state is what it was before."""
+    def _run(self, course: Course, before: Any, epoch: int, number: int = 0) -> int:
+        """Run from a step of an epoch; where Ctrl-C or an error in a callback ends that, the state is that before."""
         try:
             with np.errstate(all="ignore"):  # as interpreted: what is not finite is found out afterwards
                 return course.run()
-        except BaseException:
+        except BaseException as error:
             self.block.bytes[:] = before
+            if isinstance(error, Exception):
+                epochs, steps = course.under_way
+                place(error, epoch + epochs, number + steps)
             raise
 
     def _stretches(self, work: Pass, begin: int, last: int) -> list[Stretch]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from koubai.diff import gradients
-from koubai.errors import UsageError
+from koubai.errors import KoubaiError, TrainingError, UsageError
 from koubai.nn import Module
 
-__all__ = ["Pass", "State", "Step", "added", "updates_of"]
+__all__ = ["Pass", "State", "Step", "added", "place", "updates_of"]
 
 Batch = tuple[int, int]  # from where to where in the epoch's order
 
@@ -61,12 +61,15 @@ class Pass:
     done : (State, float, int, int)
         The state, the sum of the examples' losses, their number, and the number of updates, after the last
         complete step. One tuple, so that an interruption never leaves half of it.
+    epoch : int
+        Its number, from 1.
     """
 
     order: Any
     updates: list[list[Batch]]
     outputs: Any
     done: tuple[Any, float, int, int]
+    epoch: int = 1
 
 
 class Step:
@@ -147,3 +150,12 @@ def added(sums: dict[str, Any], found: dict[str, Any], count: int) -> dict[str, 
     return {name: sums[name] + g if name in sums else g for name, g in weighted.items()} | {
         name: g for name, g in sums.items() if name not in weighted
     }
+
+
+def place(error: Exception, epoch: int, number: int) -> None:
+    """Let an error say that it happened in step `number` (from 0): in front if it is koubai's own, else in a note."""
+    where = f"epoch {epoch}, step {number + 1}"
+    if not isinstance(error, KoubaiError):
+        error.add_note(f"(in {where} of the training)")
+    elif not isinstance(error, TrainingError):  # which the training completes
+        error.args = f"{where}: {error}", *error.args[1:]
