@@ -180,6 +180,7 @@ REFUSED = [
     (lambda p: kb.view(network(), p, None, np.ones(3)), "targets were given but no examples"),
     (lambda p: kb.view(network(), p, np.ones((1, 4)), None, "mse"), "a loss needs targets"),
     (lambda p: kb.view(kb.nn.Tanh(), p), "give an example"),
+    (lambda p: kb.view(kb.nn.LSTM(2, 2), p, np.ones((1, 3, 2))), "LSTM returns tuple, of which it is not clear"),
     (lambda p: kb.view(kb.record(product()), p, gradient=2.0), "a record holds its gradients already"),
     (lambda p: kb.view(product(), 3), "path must say where to write"),
 ]
@@ -237,6 +238,8 @@ def test_every_text_of_the_page_is_there_in_both_languages() -> None:
         re.findall(r'data-(?:text|label)="(\w+)"', (PAGE / "page.html").read_text(encoding="utf-8"))
     )
     assert used <= keys[0]
+    known = scripts + (PAGE / "page.html").read_text(encoding="utf-8")
+    assert {key for key in keys[0] if f'"{key}"' not in known} <= {"leaf", "helpKeys"}  # kinds of nodes, and a list
 
 
 def test_the_page_is_made_of_every_file_in_its_folder() -> None:

@@ -9,6 +9,7 @@ from koubai.view.drawing import CARD, GLYPHS, diagram, path_data
 from koubai.view.layout import Box, Path
 from koubai.view.scene import Edge, Node, Scene
 from koubai.view.values import short
+from koubai.view.words import symbol_of
 
 __all__ = ["svg_text"]
 
@@ -73,7 +74,11 @@ def _edge(edge: Edge, path: Path) -> str:
     )
     if getattr(message, "ndim", 0) or isinstance(message, tuple):
         return drawn
-    at = ((x + a) / 2, (y + b) / 2) if len(path.points) <= 4 else path.points[-2]
+    at = path.points[-2]
+    if len(path.points) <= 4:  # up and down apart from each other, where edges cross
+        share = 0.4 if b < y else 0.6 if b > y else 0.5
+        rise = share * share * (3 - 2 * share)  # of the curve, nearly
+        at = (x + (a - x) * share, y + (b - y) * rise)
     return drawn + (
         f'<text x="{at[0]:.1f}" y="{at[1] - 5:.1f}" text-anchor="middle" font-size="10.5" fill="{BACKWARD}" '
         f'stroke="#fff" stroke-width="3" paint-order="stroke">{_text(short(message, 4))}</text>'
@@ -88,7 +93,7 @@ def _card(node: Node, box: Box, is_output: bool) -> str:
         f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width:g}" height="{box.height:g}" rx="10" fill="{fill}" '
         f'stroke="{stroke}"{dashes}/>',
         f'<text x="{left:g}" y="{box.y + 20:g}" font-family={quoteattr(SERIF)} font-style="italic" font-weight="bold" '
-        f'font-size="15" fill="{INK}">{_text(node.symbol[:14])}</text>',
+        f'font-size="15" fill="{INK}">{_name(node.symbol)}</text>',
         _value(left, right, box.y + 38, "=", node.value, FORWARD),
     ]
     if node.op is not None:
@@ -96,6 +101,13 @@ def _card(node: Node, box: Box, is_output: bool) -> str:
     if node.grad is not None:
         rows.append(_value(left, right, box.y + 54, "∇", node.grad, BACKWARD))
     return "".join(rows)
+
+
+def _name(symbol: str) -> str:
+    """A symbol with its index set lower."""
+    name = symbol_of(symbol)
+    index = f'<tspan dy="4" font-size="11">{_text(name.subscript[:5])}</tspan>' if name.subscript else ""
+    return _text(name.name[: 9 if index else 14]) + index
 
 
 def _value(left: float, right: float, y: float, mark: str, value: Any, colour: str) -> str:

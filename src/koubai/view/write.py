@@ -132,6 +132,11 @@ def _pass(model: Module, x: Any, t: Any, loss: Any) -> Tensor:
             raise UsageError("view: a loss needs targets; call view(model, path, x, t, loss)")
         given = np.asarray(x.value if isinstance(x, Tensor) else x)
         output = functional_call(model, {}, tensor(given, dtype=model.input_dtype(given.dtype), name="x"))
+        if not isinstance(output, Tensor):
+            raise UsageError(
+                f"view: a {type(model).__name__} returns {type(output).__name__}, of which it is not clear what to "
+                f"differentiate; call the model, make one number of its outputs and view that"
+            )
         total = output if output.size == 1 else output.sum()
     else:
         examples, targets = as_pair((x, t), model, "view")

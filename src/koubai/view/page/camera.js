@@ -64,7 +64,15 @@ function reveal(boxes) {
   if ((box[2] - box[0]) * k > w || (box[3] - box[1]) * k > h) box = extent(found.slice(0, 1)); // the first counts most
   const seen = box[0] * k + camera.x >= 0 && box[1] * k + camera.y >= 0 && box[2] * k + camera.x <= w && box[3] * k + camera.y <= h;
   if (k === camera.k && seen) return;
-  lookSmoothly(w / 2 - (box[0] + box[2]) / 2 * k, h / 2 - (box[1] + box[3]) / 2 * k, k);
+  const [left, top, width, height] = places.box;
+  lookSmoothly(centred(w, (box[0] + box[2]) / 2, left, width, k), centred(h, (box[1] + box[3]) / 2, top, height, k), k);
+}
+
+// The shift that puts `middle` in the middle of the window, but leaves no more than a margin empty beside a large picture.
+function centred(room, middle, start, size, k) {
+  const wanted = room / 2 - middle * k, margin = 36;
+  if (size * k <= room - 2 * margin) return (room - size * k) / 2 - start * k;
+  return Math.min(Math.max(wanted, room - margin - (start + size) * k), margin - start * k);
 }
 
 const fingers = new Map();

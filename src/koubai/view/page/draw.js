@@ -29,7 +29,8 @@ function makeNode(i) {
   view.g = svg("g", { class: `node ${n.kind}${i === data.output ? " output" : ""}`, role: "button", tabindex: -1, "data-node": i }, [
     svg("rect", { class: "ring", x: -w - 4, y: -h - 4, width: 2 * w + 8, height: 2 * h + 8, rx: 14 }),
     svg("rect", { class: "card", x: -w, y: -h, width: 2 * w, height: 2 * h, rx: 11 }),
-    title, svg("text", { class: "op", x: w - 11, y: -h + 19, "text-anchor": "end" }, cut(op, index ? 9 : 11)), view.marks[0], view.value, view.marks[1], view.grad,
+    title, svg("text", { class: "op", x: w - 11, y: -h + 19, "text-anchor": "end" }, cut(op, index ? 9 : 11)),
+    view.marks[0], view.value, view.marks[1], view.grad,
   ]);
   layer.nodes.append(view.g);
   return view;
@@ -145,12 +146,15 @@ function paintNode(i) {
   label(view.g, describe(i));
 }
 
-// A name in words, and what is seen: who speaks to the computer says what is seen.
-function label(e, words) { e.setAttribute("aria-label", `${words}; ${e.textContent}`); }
+// What something is, in words: its name for a screen reader, and shown when a mouse rests on it.
+function label(e, words) {
+  if (!e.firstElementChild || e.firstElementChild.tagName !== "title") e.prepend(svg("title"));
+  e.firstElementChild.textContent = words;
+}
 
 function cardText(x, gradient = false) {
   if (isNumber(x)) return number(x, 6);
-  if (x && gradient && x.norm !== undefined) return "‖" + number(x.norm, 3) + "‖";
+  if (x && gradient && normOf(x) !== undefined) return "‖" + number(normOf(x), 3) + "‖";
   return brief(x).replace(/^\[|\]$/g, "");
 }
 

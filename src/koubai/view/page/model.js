@@ -62,7 +62,7 @@ function isScalarEdge(e) { return [edges[e].message, edges[e].local, nodes[edges
 
 function equation(i) {
   const n = nodes[i];
-  return n.said === undefined ? `${told(i)} = ${n.op}` : n.said;
+  return (n.said === undefined ? `${told(i)} = ${n.op}` : n.said) + (n.value.shape ? "  " + brief(n.value) : "");
 }
 
 // One sentence for a step, as pieces [text, kind].
@@ -75,18 +75,17 @@ function sentence(k) {
   }
   if (step.phase === "seed") return [[t("saySeed", told(step.node), brief(nodes[step.node].grad)), "backward"]];
   const parts = t("sayBackward", k - seedAt, lastStep - seedAt, "\u0001").split("\u0001");
-  const messages = step.edges.slice(0, 3).map(sends).join(lang === "ja" ? "、" : ", ") + (step.edges.length > 3 ? ", …" : "");
-  const totals = step.touched.slice(1).filter((i) => gradientAt(i, k).state === "whole").slice(0, 2).map((i) => {
-    const n = received[i].length;
-    return n > 1 ? t("sayTotalSum", told(i), brief(nodes[i].grad), n) : "";
-  });
-  const end = k === lastStep ? (lang === "ja" ? "。" : ". ") + t("sayEnd") : lang === "ja" ? "。" : ".";
-  return [[parts[0], "backward"], [messages, "b"], [totals.join("") + parts[1] + end, ""]];
+  const [comma, stop] = lang === "ja" ? ["、", "。"] : [", ", ". "];
+  const messages = step.edges.slice(0, 3).map(gets).join(comma) + (step.edges.length > 3 ? ", …" : "");
+  const totals = step.touched.slice(1).filter((i) => received[i].length > 1 && gradientAt(i, k).state === "whole").slice(0, 2)
+    .map((i) => t("sayTotal", told(i), brief(nodes[i].grad), received[i].length));
+  const end = k === lastStep ? stop + t("sayEnd") : stop.trim();
+  return [[parts[0], "backward"], [t("saySends", told(step.node)) + messages, "b"], [totals.join("") + parts[1] + end, ""]];
 }
 
-function sends(e) {
+function gets(e) {
   const { source, target, message, local } = edges[e];
-  const ends = [told(target), told(source)];
-  if (!isScalarEdge(e)) return t("saySends", ...ends, brief(message));
-  return t("saySendsProduct", ...ends, number(nodes[target].grad), number(local), number(message));
+  if (isScalarEdge(e)) return t("sayGets", told(source), `${number(nodes[target].grad)} · ${number(local)} = ${number(message)}`);
+  const size = normOf(message) === undefined ? brief(message) : t("sayNorm", brief(message), number(normOf(message), 4));
+  return t("sayGets", told(source), size);
 }

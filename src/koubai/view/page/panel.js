@@ -117,11 +117,17 @@ function sumText(messages, total) {
   return `${terms.join("")} = ${number(total)}`;
 }
 
+// A text about a node, its symbol set as a formula.
+function about(key, i) {
+  const [before, after] = t(key, "\u0001").split("\u0001");
+  return [before, nice(symbol(i)), after];
+}
+
 function messageButton(e) {
   const { target, message, local } = edges[e];
   const product = isScalarEdge(e) ? `${number(nodes[target].grad)} · ${number(local)}` : `${t("upstream")} · ${t("local")}`;
   return el("button", { type: "button", class: sentAt[e] <= now ? "" : "waiting", on: { click: () => select("edge", e, { focus: true }) } }, [
-    el("span", { class: "from" }, [t("from", "\u0001").split("\u0001")[0], nice(symbol(target)), t("from", "\u0001").split("\u0001")[1]]),
+    el("span", { class: "from" }, about("from", target)),
     el("span", { class: "product" }, product), el("span", { class: "sum" }, cardText(message, true))]);
 }
 
@@ -134,15 +140,15 @@ function links(key, found, n) {
 function edgePanel(e) {
   const { source, target, message, local, position } = edges[e];
   const words = data.ops[nodes[target].op];
-  const head = panelHead([nice(symbol(source)), " → ", nice(symbol(target))], `${nodes[target].op}, ${t("edge")} ${position + 1}`);
+  const head = panelHead([nice(symbol(source)), " → ", nice(symbol(target))], t("edge", position + 1, nodes[target].op));
   const ends = links("inputs", [source]);
   const goes = links("users", [target]);
   if (message === undefined) return [head, el("p", { class: "words" }, t("noMessage", symbol(source))), ends, goes];
   const rows = el("dl", { class: "chain" });
   const row = (name, value) => rows.append(el("dt", {}, name), el("dd", {}, value));
-  row(t("upstreamOf", symbol(target)), valueOf(nodes[target].grad, "backward"));
+  row(about("upstreamOf", target), valueOf(nodes[target].grad, "backward"));
   row(t("localOf"), local !== undefined ? valueOf(local, "") : el("span", { class: "words" }, t("structured")));
-  row(t("messageTo", symbol(source)), valueOf(message, "backward"));
+  row(about("messageTo", source), valueOf(message, "backward"));
   return [
     head, heading("forwardTitle", "forward"), formula(nodes[target].formula), formula(nodes[target].numbers, "", "="),
     heading("backwardTitle", "backward"), formula(edges[e].formula), formula(edges[e].numbers, "", "="),
@@ -172,7 +178,7 @@ function table(x) {
 }
 
 function heatMap(x) {
-  const canvas = heatCanvas(x.map);
+  const canvas = heatCanvas(cellsOf(x));
   canvas.className = "heat";
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", t("heat", x.map.rows, x.map.columns, number(x.map.scale)));

@@ -51,6 +51,13 @@ function isNumber(x) { return typeof x === "number" || typeof x === "string" || 
 
 function shapeOf(x) { return x.shape.join("×"); }
 
+// The norm of an array; undefined where it is not known.
+function normOf(x) {
+  if (!x.table) return x.norm;
+  const cells = x.table.flat(Infinity);
+  return cells.every((v) => typeof v === "number") ? Math.hypot(...cells) : undefined;
+}
+
 // A value in a few characters.
 function brief(x, digits = 6) {
   if (x === undefined || x === null) return "";
