@@ -360,3 +360,8 @@ def test_products_as_people_write_them():
     written = {"1": "g", "-1": "-g", "0": "0", "1/x": "g/x", "-x/y": "-g x/y", "x y": "g x y",
                "1 if x > 0 else 0": "g if x > 0 else 0", "1 - y^2": "g (1 - y^2)"}  # fmt: skip
     assert {text: str(times(g, parse(text))) for text in written} == written
+
+
+def test_several_indices_are_names_of_their_own() -> None:
+    assert "<mrow><mi>i</mi><mi>j</mi></mrow>" in to_mathml(parse("w_ij"))
+    assert "<mi>max</mi>" in to_mathml(parse("w_max"))

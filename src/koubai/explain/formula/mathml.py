@@ -53,6 +53,7 @@ FENCES = {"floor": ("⌊", "⌋"), "ceil": ("⌈", "⌉")}
 LEFT = '<mtd style="text-align: left">'
 SPACE = '<mspace width="0.17em"/>'
 APPLY, TIMES = "<mo>&#x2061;</mo>", "<mo>&#x2062;</mo>"  # what is not seen: application, multiplication
+INDICES = frozenset("ijklmnpq")
 
 
 def to_mathml(expression: Expr, digits: int | None = None, lang: str = "en", *, block: bool = False) -> str:
@@ -183,6 +184,8 @@ def _name(name: str) -> str:
 def _subscript(text: str) -> str:
     if text.isdigit():
         return f"<mn>{text}</mn>"
+    if len(text) > 1 and INDICES.issuperset(text):  # several indices, not a word: each is a name of its own
+        return _row(*(f"<mi>{letter}</mi>" for letter in text))
     return f"<mi>{_text(LETTERS.get(text, text))}</mi>"
 
 
