@@ -12,7 +12,7 @@ from koubai.errors import ShapeError, UsageError
 from koubai.graph import Node, value_of
 from koubai.nn.module import Module
 from koubai.nn.parameter import Buffer
-from koubai.nn.registered import substituted
+from koubai.tensor.watch import substituted
 
 __all__ = ["functional_call", "standing_in", "stateful_call"]
 

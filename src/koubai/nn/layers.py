@@ -152,12 +152,11 @@ class Dropout(Module):
         if not self.training or self.p == 0.0:
             return x
         x = F.floating("Dropout", x)
-        root, path = self._place()
         steps = self.steps
         self.steps = steps + 1
         if value_of(x) is not None and value_of(steps) is not None:
             steps = value_of(steps)  # a plain number: plain inputs give plain outputs
-        return x * dropout_mask(x, steps, key=key_of(root._seed, path, "dropout"), rate=self.p)
+        return x * dropout_mask(x, steps, key=key_of(self.seed, self.path, "dropout"), rate=self.p)
 
     def extra_repr(self) -> str:
         return f"{self.p}"

@@ -16,6 +16,7 @@ from koubai.nn.parameter import Buffer, Parameter
 from koubai.nn.registered import Registered
 from koubai.nn.text import one_line, summary
 from koubai.tensor import Tensor, no_grad
+from koubai.tensor.watch import watched
 
 __all__ = ["Module"]
 
@@ -54,6 +55,9 @@ class Module(Registered):
         raise UnsupportedError(f"{type(self).__name__}: write its function as a method forward(self, x)")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        watch = watched.get()
+        if watch is not None:
+            watch.meet(self)
         token = calling.set(Call(self.path, type(self).__name__, calling.get()))
         try:
             return self.forward(*args, **kwargs)
@@ -187,7 +191,7 @@ class Module(Registered):
         except TypeError:
             raise DTypeError(f"init: expected the seed to be an integer, got {type(seed).__name__}") from None
         for module in self.modules():
-            object.__setattr__(module, "_seed", seed)
+            module._assign("_seed", seed)
             module.reset()
         for name, parameter in self.named_parameters():
             parameter.draw(seed, name)

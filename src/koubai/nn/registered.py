@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Any, Self
 
 from koubai.errors import TracingError, UsageError
 from koubai.nn.members import refuse_container
 from koubai.nn.parameter import Buffer, Parameter
-from koubai.tensor.watch import State, Watch, watched
+from koubai.tensor.watch import State, Watch, Watched, substituted, watched
 
-__all__ = ["Registered", "substituted"]
+__all__ = ["Registered"]
 
-# What `functional_call` puts in place of parameters and buffers, by the module's id and the attribute's name
-# (a subclass may be a dataclass, which cannot be hashed).
-substituted: ContextVar[dict[tuple[int, str], Any] | None] = ContextVar("substituted", default=None)
+BOOKKEEPING = ("_members", "_version")
 
 
-class Registered:
+class Registered(Watched):
     """Attributes that are registered in the order in which they are assigned; the base of `Module`."""
 
     _training: bool
     _members: dict[str, Any]
     _parent: tuple[weakref.ref[Registered], str] | None
     _seed: int
-    _replaced: int  # how often members came, went or were replaced; but for buffers that take new values
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         # Here and not in __init__, so that a subclass need not call super().__init__().
         self = super().__new__(cls)
-        self.__dict__.update(_training=True, _members={}, _parent=None, _seed=0, _replaced=0)
+        self.__dict__.update(_training=True, _members={}, _parent=None, _seed=0, _version=0)
         return self
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -40,18 +36,36 @@ class Registered:
             self._register(name, value)
         elif old is None:
             refuse_container(f"{type(self).__name__}.{name}", value, Registered)
-            object.__setattr__(self, name, value)
+            self._assign(name, value)
         elif isinstance(old, Buffer) and value is not None:
             self._replace_buffer(name, value)
         elif value is None:
             self._remove(name)
-            object.__setattr__(self, name, None)
+            self._assign(name, None)
         else:
             raise UsageError(
                 f"{type(self).__name__}.{name} is a {type(old).__name__}; to change its values write "
                 f".{name}.assign(array), to replace it assign a new {type(old).__name__}, "
                 f"to remove it assign None"
             )
+
+    def _assign(self, name: str, value: Any) -> None:
+        """Set an attribute that is not a member, or a mode."""
+        self._meet()
+        object.__setattr__(self, name, value)
+        self.__dict__["_version"] += 1
+
+    def _meet(self) -> None:
+        """Let the trace that is under way, if any, depend on what this module's attributes were before it."""
+        watch = watched.get()
+        if watch is not None:
+            watch.meet(self)
+
+    def _settings(self) -> dict[str, Any]:
+        found = {name: value for name, value in self.__dict__.items() if name not in BOOKKEEPING}
+        # A buffer takes new values all the time, and is a state.
+        found.update((name, Buffer if isinstance(x, Buffer) else x) for name, x in self._members.items())
+        return found
 
     def _register(self, name: str, value: Any) -> None:
         kind = type(self).__name__
@@ -61,14 +75,16 @@ class Registered:
             raise UsageError(f"{kind}: {name!r} is an attribute of the class already; choose another name")
         if isinstance(value, Registered) and (value is self or any(member is self for *_, member in value._walk())):
             raise UsageError(f"{kind}.{name}: a module cannot contain itself")
+        self._meet()
         self.__dict__.pop(name, None)
         self._members[name] = value
-        self.__dict__["_replaced"] += 1
+        self.__dict__["_version"] += 1
         value.link(self, name)
 
     def _remove(self, name: str) -> None:
+        self._meet()
         del self._members[name]
-        self.__dict__["_replaced"] += 1
+        self.__dict__["_version"] += 1
 
     def _replace_buffer(self, name: str, value: Any) -> None:
         new = self._members[name].successor(value)
@@ -110,29 +126,34 @@ class Registered:
         return self._state_of(watch, name).now if isinstance(member, Buffer) else member
 
     def _present(self) -> dict[str, Any]:
-        """The members. A trace that reads them holds until one is replaced."""
+        """The members. A trace that reads them holds until one is replaced, or an attribute of one."""
         watch = watched.get()
         if watch is not None:
-            watch.setting((id(self), "members"), lambda: self._replaced)
+            watch.meet(self)
+            for member in self._members.values():
+                if isinstance(member, Registered):
+                    watch.meet(member)
         return self._members
 
     @property
     def training(self) -> bool:
         """Whether the module is being trained; `train` and `eval` set it, here and in all modules below."""
         watch = watched.get()
-        if watch is None:
-            return self._training
-        return bool(watch.setting((id(self), "training"), lambda: self._training))
+        if watch is not None:
+            watch.ask(self, "_training")
+        return self._training
 
     @training.setter
     def training(self, mode: bool) -> None:
-        object.__setattr__(self, "_training", bool(mode))
+        self._assign("_training", bool(mode))
 
     def __delattr__(self, name: str) -> None:
         if name in self._members:
             self._remove(name)
         else:
+            self._meet()
             object.__delattr__(self, name)
+            self.__dict__["_version"] += 1
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._members]
@@ -140,7 +161,7 @@ class Registered:
     def link(self, owner: Registered, label: str) -> None:
         """Stand under this name in `owner`, unless it stands in another living module already."""
         if self._parent is None or self._parent[0]() is None:
-            object.__setattr__(self, "_parent", (weakref.ref(owner), label))
+            self._assign("_parent", (weakref.ref(owner), label))
 
     def _place(self) -> tuple[Registered, str]:
         """The outermost module above this one, and the path from there."""
@@ -159,7 +180,11 @@ class Registered:
     @property
     def seed(self) -> int:
         """The seed of the outermost module: what its parameters and its dropout draw by."""
-        return self._place()[0]._seed
+        root = self._place()[0]
+        watch = watched.get()
+        if watch is not None:
+            watch.ask(root, "_seed")
+        return root._seed
 
     # What is inside
 

@@ -17,6 +17,7 @@ from koubai.ops.index import getitem
 from koubai.ops.shape import stack
 from koubai.ops.structure import outputs_of
 from koubai.tensor.tensor import Tensor
+from koubai.tensor.watch import watched
 
 __all__ = ["Function", "argument_names", "layer_of"]
 
@@ -95,6 +96,9 @@ class Function:
 
     def __call__(self, *xs: Any) -> Any:
         """The layer as an operation of the graph; on plain numbers and arrays the same as `forward`."""
+        watch = watched.get()
+        if watch is not None:
+            watch.meet(self)
         if not any(isinstance(x, Node) for x in xs):
             return self.forward(*xs)
         return _called(self, tuple(_operand(self, i, x) for i, x in enumerate(xs)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,8 @@ import numpy as np
 from koubai.errors import TracingError
 from koubai.graph import Node, Type, constant, placeholder, topological, tracing, type_of
 from koubai.tensor.tensor import Tensor
-from koubai.tensor.trees import flatten
-from koubai.tensor.watch import Watch, watched
+from koubai.tensor.transforms.binding import as_outputs
+from koubai.tensor.watch import Symbol, Watch, Watched, watched
 
 __all__ = ["ARRAYS", "Trace", "type_of_value"]
 
@@ -47,38 +49,48 @@ class Trace:
         Values that outlive a call: all that are read, and those that take new values.
     captured, stand_ins : lists of nodes
         Tensors that were there before, and for each the input that stands for it.
+    unsettled : str
+        Which number of an object the function changes each time, which no program would do; empty if none.
     rebuild : from the results' leaves to the results
     """
 
     def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> None:
         from koubai.compile import simplify
 
-        self._start = constant(None).number  # what is older was there before the trace
         self.positions = [i for i, x in enumerate(leaves) if isinstance(x, ARRAYS)]
-        arguments = list(leaves)
-        self.inputs: list[Any] = []
-        for i in self.positions:
-            arguments[i] = placeholder(type_of_value(leaves[i]), Tensor)
-            self.inputs.append(arguments[i])
-        self.watch = Watch()
-        watch_token, tracing_token = watched.set(self.watch), tracing.set(True)
-        try:
-            y = f(*rebuild(arguments))
-        finally:
-            tracing.reset(tracing_token)
-            watched.reset(watch_token)
-        outputs, self.rebuild = flatten(y)
+        y = self._run(f, leaves, rebuild)
+        first = self.watch
+        if first.changes():
+            y = self._run(f, leaves, rebuild)  # what is made when it is first needed is there now
+        self.unsettled = self.watch.settle(first)
+        outputs, self.rebuild = as_outputs("compile", y)
         self.states = list(self.watch.states.values())
         self.changed = [state for state in self.states if state.now is not state.before]
-        outputs += [state.now for state in self.changed]
-        self.traced = [x if isinstance(x, Node) else constant(np.asarray(x)[()], Tensor) for x in outputs]
+        self.traced = outputs + [state.now for state in self.changed]
         self.inputs += [state.before for state in self.states]
         self.captured = self._captured()
-        self._types = [node.type for node in self.captured]
+        self._types = [(node, node.shape, node.dtype) for node in self.captured]
         self._refuse_strangers()
         self.stand_ins = [_stand_in(node) for node in self.captured]
         known = {x: x for x in self.inputs} | dict(zip(self.captured, self.stand_ins))
         self.outputs = simplify(self.traced, known)
+
+    def _run(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> Any:
+        self._start = constant(None).number  # what is older was there before the trace
+        arguments = list(leaves)
+        self.inputs: list[Any] = []
+        for i in self.positions:
+            arguments[i] = placeholder(type_of_value(leaves[i]), Symbol)
+            self.inputs.append(arguments[i])
+        self.watch = Watch()
+        for x in (*_models_of(f), *(x for x in leaves if not isinstance(x, (*ARRAYS, type)))):
+            self.watch.meet(x)
+        watch_token, tracing_token = watched.set(self.watch), tracing.set(True)
+        try:
+            return f(*rebuild(arguments))
+        finally:
+            tracing.reset(tracing_token)
+            watched.reset(watch_token)
 
     def _captured(self) -> list[Any]:
         """The tensors that the trace reaches and that may change: read anew at every call.
@@ -96,19 +108,47 @@ class Trace:
         return node.number < self._start or (node.op is None and node.requires_grad)
 
     def _refuse_strangers(self) -> None:
-        """Refuse what stood for a value inside of a loop or a vmap, and was carried out of it."""
+        """Refuse what stood for a value inside of a loop, a vmap or another trace, and was carried out of it."""
         known = set(self.inputs)
         for node in topological(self.traced):
             if node.op is None and node.value is None and node not in known:
+                inside = "another call of kb.compile"
+                if not isinstance(node, Symbol):
+                    inside = "kb.scan, kb.checkpoint or kb.vmap"
                 raise TracingError(
-                    f"compile: a value of type {node.type} from inside of kb.scan, kb.checkpoint or kb.vmap is used "
-                    f"outside; return it from the function there instead of assigning it (to a layer's buffer, a list, "
-                    f"a variable)"
+                    f"compile: a value of type {node.type} from inside of {inside} is used outside; return it from the "
+                    f"function there instead of assigning it (to a layer's buffer, a list, a variable)"
                 )
 
     def holds(self) -> bool:
         """Whether a new trace would be the same: settings, and types of states and captured tensors, are as before."""
-        return self.watch.holds() and all(node.type == of for node, of in zip(self.captured, self._types))
+        if not self.watch.holds():
+            return False
+        for node, shape, dtype in self._types:
+            value = node.value
+            if value.shape != shape or value.dtype != dtype:
+                return False
+        return True
+
+
+def _models_of(f: Any) -> Iterator[Watched]:
+    """The models that a function names, in its closure or as globals: their attributes can be read unnoticed."""
+    waiting, seen = [f], set()
+    while waiting:
+        x = waiting.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Watched):
+            yield x
+        elif isinstance(x, partial):
+            waiting += [x.func, *x.args, *x.keywords.values()]
+        elif isinstance(x, MethodType):
+            waiting += [x.__self__, x.__func__]
+        elif isinstance(x, FunctionType):
+            named = (x.__globals__.get(name) for name in x.__code__.co_names)
+            waiting += [*(x.__defaults__ or ()), *(y for y in named if isinstance(y, Watched))]
+            waiting += [cell.cell_contents for cell in x.__closure__ or () if cell != CellType()]
 
 
 def _stand_in(node: Node) -> Any:

@@ -149,7 +149,7 @@ class NativeSteps:
         rows = [np.zeros(size, np.int64) for size in sizes]
         trace = Trace(update, [*self.block.arrays, self.step.x, self.step.t, *rows], tuple)
         self._refuse_outside(trace)
-        return trace, seen[0]
+        return trace, seen[-1]
 
     def _refuse_outside(self, trace: Trace) -> None:
         """Refuse parameters that are reached past the model: they would stand still, and their gradient be lost."""
@@ -170,6 +170,10 @@ class NativeSteps:
         state = list(self.block.arrays)
         count = len(state)
         trace = self.traced(sizes)
+        if trace.unsettled:
+            raise UnsupportedError(
+                f"the step changes {trace.unsettled} when it runs; hold what changes in a kb.nn.Buffer"
+            )
         if trace.states:
             raise UnsupportedError("the loss changes the buffers of a module that is not the one being trained")
         loss, *others = trace.outputs

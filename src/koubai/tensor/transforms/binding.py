@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import DTypeError, UsageError
-from koubai.graph import Node, constant, recording, topological, type_of
+from koubai.graph import Node, calling, constant, recording, topological, type_of
 from koubai.ops.structure import bind
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.trees import flatten, tree_map
@@ -98,15 +98,27 @@ def as_value(name: str, n: int, x: Any) -> Any:
 
 def as_outputs(name: str, y: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     leaves, rebuild = flatten(y)
-    for leaf in leaves:
-        if not isinstance(leaf, (Node, np.ndarray, np.generic, int, float, complex)):
-            raise DTypeError(f"{name}: the function returned {type(leaf).__name__}, expected arrays or numbers")
-    return [leaf if isinstance(leaf, Node) else constant(np.asarray(leaf)[()], Tensor) for leaf in leaves], rebuild
+    return [leaf if isinstance(leaf, Node) else _output(name, leaf) for leaf in leaves], rebuild
+
+
+def _output(name: str, leaf: Any) -> Any:
+    said = type(leaf).__name__
+    if isinstance(leaf, (np.ndarray, np.generic, int, float, complex)):
+        value = np.asarray(leaf)
+        if value.dtype.kind in "biufc":
+            return constant(value[()], Tensor)
+        said = f"{said} {leaf}, which no dtype holds" if isinstance(leaf, int) else f"{said} of dtype {value.dtype}"
+    raise DTypeError(f"{name}: the function returned {said}; expected arrays, numbers or containers of these")
 
 
 def enclosed(outputs: Sequence[Node]) -> bool:
     """Whether the outputs reach an argument of a transform that is still running, or something traced."""
     return any(node.value is None or (isinstance(node, Variable) and node.open) for node in topological(outputs))
+
+
+def trains(outputs: Sequence[Node]) -> bool:
+    """Whether the outputs reach a leaf that requires a gradient."""
+    return any(node.op is None and node.requires_grad for node in topological(outputs))
 
 
 class Call:
@@ -130,6 +142,8 @@ class Call:
             y, self.aux = y
         self.outputs, self.rebuild = as_outputs(name, y)
         self.record = self.bound.given_tensors or enclosed(self.outputs)
+        if calling.get() is not None and not self.detached:  # in a layer, whose parameters are to be trained
+            self.record = self.record or trains(self.outputs)
         self.aux = tree_map(self.given_back, self.aux)
 
     def given_back(self, x: Any) -> Any:
