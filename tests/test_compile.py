@@ -262,3 +262,11 @@ def test_a_call_leaves_nothing_to_the_garbage_collector():
         assert not [o for o in gc.get_objects() if type(o).__name__ == "_Run"]
     finally:
         gc.enable()
+
+
+def test_a_call_that_fails_leaves_nothing_behind():
+    f = kb.compile(lambda x, i: x[i])
+    with pytest.raises(IndexError):
+        f(np.arange(4.0), np.array([4]))
+    gc.collect()
+    assert not [o for o in gc.get_objects() if type(o).__name__ == "_Run"]

@@ -15,7 +15,8 @@ __version__ = "0.1.0"
 _HOME = {
     "koubai.errors": (
         "AxisError", "DTypeError", "DataError", "GradientError", "GradientShapeError", "IndexingError", "KoubaiError",
-        "LabelError", "ShapeError", "TracingError", "TrainingError", "UnsupportedError", "UsageError", "VerifyError",
+        "LabelError", "RangeError", "ShapeError", "TracingError", "TrainingError", "UnsupportedError", "UsageError",
+        "VerifyError",
     ),
     "koubai.compile.team": ("get_num_threads", "set_num_threads"),
     "koubai.graph": ("Op", "Sample", "Type", "Words", "register", "verify"),
@@ -88,6 +89,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors; a test holds 
     from koubai.errors import IndexingError as IndexingError
     from koubai.errors import KoubaiError as KoubaiError
     from koubai.errors import LabelError as LabelError
+    from koubai.errors import RangeError as RangeError
     from koubai.errors import ShapeError as ShapeError
     from koubai.errors import TracingError as TracingError
     from koubai.errors import TrainingError as TrainingError

@@ -16,6 +16,7 @@ __all__ = [
     "IndexingError",
     "KoubaiError",
     "LabelError",
+    "RangeError",
     "ShapeError",
     "TracingError",
     "TrainingError",
@@ -91,6 +92,10 @@ class TrainingError(KoubaiError, ArithmeticError):
 
 class LabelError(DataError, IndexingError):
     """A target outside the range that the loss takes, or an index outside a table; the message names the place."""
+
+
+class RangeError(KoubaiError, OverflowError):
+    """A Python int that the dtype in which it is used cannot hold."""
 
 
 class VerifyError(KoubaiError, ValueError):

@@ -47,4 +47,5 @@ def _condition(name: str, body: Any, value: Any) -> Apply:
 
 
 def _inside(e: Any, v: Any, *, length: int) -> Any:
+    v = e.cast(v, np.int64)  # as NumPy does, which reads a very large unsigned index as one from the end
     return e.both(e.ge(v, e.number(-length, v)), e.lt(v, e.number(length, v)))

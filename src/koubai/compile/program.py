@@ -196,7 +196,11 @@ class Frame:
         # And not ctypes.cast, which makes its argument refer to itself.
         yield ctypes.c_void_p.from_buffer(entry)
         if run.error is not None:
-            raise run.error
+            try:
+                raise run.error
+            finally:
+                run.error = None  # its traceback holds this frame, and so the arrays
+                del run, answers, entry
         if getgeneratorstate(answers) == GEN_CLOSED:
             raise RecursionError("native code could not call Python, which is at the limit of its recursion")
 

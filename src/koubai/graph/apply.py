@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from koubai.errors import DTypeError, IndexingError, KoubaiError, UnsupportedError, UsageError
+from koubai.errors import DTypeError, IndexingError, KoubaiError, RangeError, UnsupportedError, UsageError
 from koubai.graph.calls import calling
 from koubai.graph.node import Node, constant, next_number
 from koubai.graph.types import type_of
@@ -94,7 +94,7 @@ def apply(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
             return op.forward(*inputs, **params)
         except KoubaiError:
             raise
-        except (TypeError, ValueError, IndexError) as error:
+        except (TypeError, ValueError, IndexError, OverflowError) as error:
             raise explained(op, inputs, params, error) from None
     track = track and op.vjp is not None and recording.get()
     if symbolic:
@@ -105,7 +105,7 @@ def apply(op: Op, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         value = op.forward(*values, **params)
     except KoubaiError:
         raise
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise explained(op, inputs, params, error) from None
     if type(value) is complex:  # what Python makes of 1j * np.float64(1)
         value = np.complex128(value)
@@ -138,7 +138,7 @@ def explained(op: Op, inputs: tuple[Any, ...], params: dict[str, Any], error: Ex
     message = f"{op.name}({given}): {error}"
     if isinstance(error, np.linalg.LinAlgError):
         return np.linalg.LinAlgError(message)
-    for family, ours in ((IndexError, IndexingError), (ValueError, UsageError)):
+    for family, ours in ((IndexError, IndexingError), (ValueError, UsageError), (OverflowError, RangeError)):
         if isinstance(error, family):
             return ours(message)
     return UnsupportedError(message)

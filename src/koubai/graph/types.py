@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ class Type:
     dtype : numpy.dtype
     weak : bool
         True for a Python scalar, which in NumPy 2 takes its dtype from the array that it meets.
+    number : int or None
+        The Python int itself: NumPy refuses one that the dtype which it takes cannot hold. Types that differ in it
+        only are equal.
 
     Examples
     --------
@@ -35,6 +38,7 @@ class Type:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     weak: bool = False
+    number: int | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.dtype}{'~' if self.weak else ''}[{', '.join(map(str, self.shape))}]"
@@ -50,6 +54,8 @@ class Type:
 
     def example(self, one: object = 1) -> Any:
         """A value of this dtype with every axis of length one: enough to ask NumPy for a result's dtype."""
+        if self.number is not None:
+            return self.number
         if self.weak:
             return self.dtype.type(one).item()
         return np.full((1,) * len(self.shape), one, self.dtype)
@@ -66,7 +72,7 @@ def type_of(value: Any) -> Type:
     if isinstance(value, (np.ndarray, np.generic)):
         return Type(value.shape, value.dtype)
     if type(value) in _WEAK:
-        return Type((), _WEAK[type(value)], weak=True)
+        return Type((), _WEAK[type(value)], weak=True, number=value if type(value) is int else None)
     if isinstance(value, bool):
         return Type((), _BOOL)
     raise DTypeError(f"expected an array or a number, got {type(value).__name__}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from koubai.errors import DTypeError, ShapeError
+from koubai.errors import DTypeError, RangeError, ShapeError, UsageError
 from koubai.graph import Op, Sample, Type, Words, register
 
 __all__ = [
@@ -64,7 +64,7 @@ def broadcast_shapes(name: str, types: Sequence[Type]) -> tuple[int, ...]:
 
 
 def dtype_by_example(name: str, forward: Callable[..., Any], examples: Sequence[Any]) -> np.dtype[Any]:
-    """The dtype that NumPy gives the result, asked on arrays with one element."""
+    """The dtype that NumPy gives the result, asked on arrays with one element; or why it refuses."""
     try:
         with np.errstate(all="ignore"):
             dtype: np.dtype[Any] = np.asarray(forward(*examples)).dtype
@@ -72,6 +72,10 @@ def dtype_by_example(name: str, forward: Callable[..., Any], examples: Sequence[
     except TypeError as error:
         dtypes = ", ".join(str(np.asarray(x).dtype) for x in examples)
         raise DTypeError(f"{name}: not defined for {dtypes}: {error}") from None
+    except OverflowError as error:  # by a Python int, which stands for itself among the examples
+        raise RangeError(f"{name}: {error}; convert the array to a wider dtype first") from None
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
 
 
 class Through:

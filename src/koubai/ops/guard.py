@@ -33,6 +33,8 @@ def _where(place: tuple[int, ...]) -> str:
 
 
 def _fits(e: Any, x: Any, *, low: float, high: float, ignore: int | None, what: str, remedy: str = "") -> Any:
+    if x.dtype.kind in "iu":  # in the dtype of the targets a bound might wrap round
+        x = e.cast(x, np.int64)
     fits = e.both(e.ge(x, e.number(low, x)), e.le(x, e.number(high, x)))
     return fits if ignore is None else e.either(fits, e.eq(x, e.number(ignore, x)))
 

@@ -6,7 +6,7 @@ the op, so that they may come from the computation itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,20 @@ def _result_shape(shape: tuple[int, ...], pattern: Pattern, slots: Sequence[Type
     blank = np.broadcast_to(np.zeros((), np.bool_), shape)
     zeros = [np.broadcast_to(np.zeros((), np.intp), t.shape) for t in slots]
     index = filled(pattern, zeros)
-    if 0 in shape:
-        # an index array full of zeros is out of range on an empty axis; a longer axis has the same result shape
-        blank = np.broadcast_to(blank.dtype.type(0), tuple(n or 1 for n in shape)) if slots else blank
+    if 0 in shape and slots:
+        # An index array full of zeros is out of range on an empty axis; a longer one has the same result shape.
+        asked = set(_axes_of_slots(pattern, len(shape)))
+        blank = np.broadcast_to(np.False_, tuple(n or int(k in asked) for k, n in enumerate(shape)))
     return blank[index].shape
+
+
+def _axes_of_slots(pattern: Pattern, ndim: int) -> Iterator[int]:
+    """The axes that index arrays choose from."""
+    axis, used = 0, sum(1 for p in pattern if p is not None and p is not Ellipsis)
+    for p in pattern:
+        if isinstance(p, Slot):
+            yield axis
+        axis += ndim - used if p is Ellipsis else p is not None
 
 
 def _getitem_infer(x: Type, *slots: Type, pattern: Pattern) -> Type:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from koubai.errors import AxisError, DTypeError, ShapeError, TracingError, UnsupportedError
+from koubai.errors import AxisError, DTypeError, RangeError, ShapeError, TracingError, UnsupportedError
 from koubai.graph import Node, constant
 from koubai.ops import shape as s
 from koubai.ops.define import shape_of
@@ -33,6 +33,7 @@ __all__ = [
     "operand",
     "refuse",
     "shape_argument",
+    "whole",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -141,8 +142,6 @@ def after_options(original: np.ufunc, xs: tuple[Any, ...], options: dict[str, An
 
 def _in_loop_dtypes(original: np.ufunc, xs: tuple[Any, ...], dtype: Any, casting: Any) -> tuple[Any, ...]:
     """The inputs in the dtypes in which NumPy computes a ufunc, if its result shall have the dtype given."""
-    from koubai.ops.shape import astype
-
     xs = tuple(map(operand, xs))
     given = [type(x) if type(x) in (int, float, complex) else arrayed(x).dtype for x in xs]
     nothing = [None] * original.nin
@@ -156,7 +155,22 @@ def _in_loop_dtypes(original: np.ufunc, xs: tuple[Any, ...], dtype: Any, casting
         raise DTypeError(f"{original.__name__}: not defined for {types}{asked}: {error}") from None
     if builtins.any(t.kind not in "biufc" for t in found):
         raise UnsupportedError(f"{original.__name__}: dtype={dtype} is not a dtype of numbers")
-    return tuple(x if x.dtype == t else astype(x, dtype=t) for x, t in zip(map(arrayed, xs), found))
+    return tuple(_in_dtype(original.__name__, x, t) for x, t in zip(xs, found))
+
+
+def _in_dtype(name: str, x: Any, dtype: Any) -> Any:
+    if type(x) is int:
+        return whole(name, x, dtype)
+    x = arrayed(x)
+    return x if x.dtype == dtype else s.astype(x, dtype=dtype)
+
+
+def whole(name: str, x: int, dtype: Any) -> Any:
+    """A Python int in a dtype, which must be able to hold it."""
+    try:
+        return np.asarray(x, dtype)[()]
+    except OverflowError as error:
+        raise RangeError(f"{name}: {error}; convert the array to a wider dtype first") from None
 
 
 def concrete(name: str, x: Any) -> Any:

@@ -100,12 +100,12 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: 
 
 
 def _bound(x: Any, a: Any, sign: int) -> Any:
-    if x is not None:
-        return operand(x)
-    if a.dtype.kind in "iu":
+    if a.dtype.kind in "iu" and (x is None or type(x) is int):
         limits = np.iinfo(a.dtype)
-        return int(limits.min if sign < 0 else limits.max)
-    return sign * float("inf")
+        limit = int(limits.min if sign < 0 else limits.max)
+        # As in NumPy, a bound beyond what the dtype holds is none; on the other side it is refused.
+        return limit if x is None or sign * (x - limit) > 0 else x
+    return sign * float("inf") if x is None else operand(x)
 
 
 @like_numpy

@@ -12,6 +12,7 @@ from koubai.graph import Node
 from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.ops import shape as s
+from koubai.ops.guard import within
 from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, on_values, one_axis, operand, refuse
 from koubai.tensor.numpy.shape import cast, ravel
 
@@ -86,9 +87,9 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
             raise DTypeError(f"take: expected integer indices, got {indices.dtype}")
         indices = indices.astype(np.intp)
     if mode == "wrap":
-        indices = e.remainder(indices, a.shape[axis])
+        indices = e.remainder(cast(indices, np.intp), a.shape[axis])
     elif mode == "clip":
-        indices = e.clip(indices, 0, a.shape[axis] - 1)
+        indices = e.clip(cast(indices, np.intp), 0, a.shape[axis] - 1)
     elif mode != "raise":
         raise UsageError(f"take: expected mode 'raise', 'wrap' or 'clip', got {mode!r}")
     return i.getitem(a, indices, pattern=(slice(None),) * axis + (i.Slot(0),))
@@ -139,13 +140,11 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     a = arrayed(a)
     options = [arrayed(c) for c in choices]
     if mode == "wrap":
-        a = e.remainder(a, len(options))
+        a = e.remainder(cast(a, np.intp), len(options))
     elif mode == "clip":
-        a = e.clip(a, 0, len(options) - 1)
-    elif not isinstance(a, Node) or a.value is not None:
-        value = concrete("choose", a)
-        if np.any(value < 0) or np.any(value >= len(options)):
-            raise IndexingError(f"choose: expected numbers from 0 to {len(options) - 1}")
+        a = e.clip(cast(a, np.intp), 0, len(options) - 1)
+    else:
+        a = within(a, low=0, high=len(options) - 1, ignore=None, what="choose: number")
     y = options[0]
     shape = np.broadcast_shapes(tuple(a.shape), *(tuple(c.shape) for c in options))
     for k, c in enumerate(options[1:], 1):

@@ -9,7 +9,7 @@ import numpy as np
 from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.ops import index as i
 from koubai.ops import shape as s
-from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, one_axis, operand, refuse
+from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, one_axis, operand, refuse, whole
 from koubai.tensor.numpy.shape import atleast_1d, atleast_2d, atleast_3d, broadcast_to, cast, ravel
 
 __all__ = [
@@ -205,7 +205,8 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
 @like_numpy
 def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     """With values inserted before some positions along an axis. As `numpy.insert`."""
-    a, values = arrayed(arr), arrayed(values)
+    a = arrayed(arr)
+    values = whole("insert", values, a.dtype) if type(values) is int else arrayed(values)
     if axis is None:
         a, axis = ravel(a), 0
     axis = one_axis("insert", axis, a.ndim)

@@ -20,6 +20,7 @@ from koubai.tensor.numpy.arguments import (
     one_axis,
     operand,
     shape_argument,
+    whole,
 )
 
 __all__ = [
@@ -291,8 +292,10 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 
 def cast(x: Any, dtype: Any) -> Any:
     """`x` in another dtype; as it is if it has this one."""
-    x = arrayed(x)
     dtype = np.dtype(dtype)
+    if type(x) is int:
+        return whole("cast", x, dtype)
+    x = arrayed(x)
     if x.dtype == dtype:
         return x
     if dtype.kind in "fc":
