@@ -22,6 +22,7 @@ from koubai.compile.llvm.machine import aarch64, x86_64
 from koubai.compile.native import write_program
 from koubai.compile.nest import stride
 from koubai.compile.place import planned
+from koubai.compile.team import team
 from koubai.errors import UsageError
 from koubai.graph import placeholder, type_of
 from koubai.tensor import Tensor
@@ -233,6 +234,54 @@ def test_followers_sleep_while_the_leader_is_in_python(threads: Any) -> None:
     f(X, W)
     f(X, W)
     assert Waits.spent < 0.25  # of processors' time: half of what one that spins has spent
+
+
+class Interrupted:
+    """A lock; Ctrl-C comes right after it is taken."""
+
+    def __init__(self, lock: Any) -> None:
+        self.lock = lock
+
+    def acquire(self, blocking: bool) -> None:
+        self.lock.acquire(blocking)
+        raise KeyboardInterrupt
+
+
+def used_by_another() -> bool:
+    found: list[Any] = []
+
+    def use() -> None:
+        with team() as several:
+            found.append(several)
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    return found == [None]
+
+
+def test_ctrl_c_while_a_team_is_taken(threads: Any) -> None:
+    threads(2)
+    with team() as several:
+        assert several is not None
+        assert used_by_another()
+        with team() as again:
+            assert again is None
+
+    def interrupted() -> None:
+        lock, several.lock = several.lock, Interrupted(several.lock)
+        with pytest.raises(KeyboardInterrupt), team():
+            pass
+        several.lock = lock
+
+    interrupted()
+    with team() as again:
+        assert again is several
+    assert not used_by_another()
+    interrupted()
+    running = threading.active_count()
+    threads(1)  # which waits for nobody
+    assert threading.active_count() == running - 1
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5, True])

@@ -39,13 +39,16 @@ class Team:
         Addresses of the functions that lead a run and that end the team's work (see `following`).
     shared : int
         Address of the memory that its threads share.
-    lock : Lock
+    lock : RLock
         Held by who uses the team.
+    used : bool
+        Whether somebody does. Ctrl-C may part this from the lock: who holds one without the other takes it again.
     """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self.lock = threading.Lock()
+        self.lock: Any = threading.RLock()
+        self.used = False
         self._memory = aligned_bytes(8 * WORDS)
         self.shared = self._memory.ctypes.data
         self._code = cached_code("team", lambda: write_team(host().triple).text())
@@ -63,7 +66,7 @@ class Team:
             for thread in self._others:
                 thread.start()
                 started.append(thread)
-        except RuntimeError:  # the system gives no more threads
+        except BaseException:  # the system gives no more threads; or Ctrl-C
             self._others = started
             self.dismiss()
             raise
@@ -71,6 +74,18 @@ class Team:
     def run(self, program: int, table: int, arena: int, callback: Any) -> None:
         """Run a program in all threads, once; for who holds the lock."""
         self._run(program, table, arena, callback, self.shared, self.threads)
+
+    def take(self) -> bool:
+        """Use the team from now on, if nobody does."""
+        if self.used or not self.lock.acquire(blocking=False):
+            return False
+        self.used = True
+        return True
+
+    def release(self) -> None:
+        """Let others use the team, which is not `used` any more."""
+        while self.lock._is_owned():
+            self.lock.release()
 
     def dismiss(self) -> None:
         """Send the threads home and wait for them."""
@@ -87,6 +102,7 @@ class _Pool:
         self.threads: int | None = None
         self.team: Team | None = None
         self.lock = threading.Lock()
+        self.leaving: set[Team] = set()  # whose threads have not been sent home yet
 
     def wanted(self) -> int:
         if self.threads is None:
@@ -99,10 +115,11 @@ class _Pool:
             if former is None or former.threads == threads:
                 return
             self.team = None
+        self.leaving.add(former)
         # Whoever is using it, perhaps this very thread in a callback, sends it home afterwards.
-        if former.lock.acquire(blocking=False):
-            former.lock.release()
-            former.dismiss()
+        if not former.used and former.lock.acquire(blocking=False):
+            former.release()
+            self.dismiss(former)
 
     def get(self) -> Team | None:
         threads = self.wanted()
@@ -119,11 +136,17 @@ class _Pool:
     def forget(self) -> None:
         """In a forked child: the threads are the parent's."""
         self.team, self.lock = None, threading.Lock()
+        self.leaving.clear()
+
+    def dismiss(self, team: Team) -> None:
+        team.dismiss()
+        self.leaving.discard(team)
 
     def close(self) -> None:
-        if self.team is not None:
-            self.team.dismiss()
-            self.team = None
+        for team in [*self.leaving, self.team]:
+            if team is not None:
+                team.dismiss()
+        self.team = None
 
 
 _pool = _Pool()
@@ -136,15 +159,16 @@ if hasattr(os, "register_at_fork"):
 def team() -> Iterator[Team | None]:
     """The process's team, for the caller alone; None if there is one thread, or if somebody else is using it."""
     found = _pool.get()
-    if found is None or not found.lock.acquire(blocking=False):
+    if found is None or not found.take():
         yield None
         return
     try:
         yield found
     finally:
-        found.lock.release()
+        found.used = False  # not in a function: Ctrl-C would come before its first line
+        found.release()
         if found is not _pool.team:
-            found.dismiss()
+            _pool.dismiss(found)
 
 
 def set_num_threads(n: int) -> None:
