@@ -19,7 +19,7 @@ from koubai.view.html import page
 from koubai.view.scene import scene
 from koubai.view.values import Budget, packed, short
 
-EVIL = "</script><img src=x onerror=alert(1)>\u2028&<!--"
+EVIL = '</script>"\\<img src=x onerror=alert(1)>\u2028&<!--'
 PAGE = Path(kb.view.__code__.co_filename).parent / "page"
 
 
@@ -42,7 +42,7 @@ def data_of(path: Path) -> dict[str, Any]:
 
 
 def test_the_page_holds_the_numbers_of_the_record(tmp_path: Path) -> None:
-    output = product()
+    output = kb.numpy.sin(product()) / 3.0
     seen, data = kb.record(output), data_of(kb.view(output, tmp_path / "page.html"))
     assert [n["value"] for n in data["nodes"]] == [float(n.value) for n in seen.nodes]
     assert [n["grad"] for n in data["nodes"]] == [float(n.grad) for n in seen.nodes]
@@ -52,7 +52,7 @@ def test_the_page_holds_the_numbers_of_the_record(tmp_path: Path) -> None:
     ]
     for i, node in enumerate(data["nodes"]):
         messages = [e["message"] for e in sent if e["source"] == i]
-        assert not messages or sum(messages) == node["grad"]
+        assert not messages or sum(messages[1:], messages[0]) == node["grad"]
 
 
 def test_formulas_carry_the_numbers(tmp_path: Path) -> None:
@@ -101,7 +101,8 @@ def test_names_never_become_markup(tmp_path: Path, ending: str) -> None:
         titles = ElementTree.fromstring(text).findall("{http://www.w3.org/2000/svg}title")
         assert [t.text for t in titles] == [EVIL]
     else:
-        assert re.fullmatch(r'(?s)digraph koubai \{(?:[^"]|"(?:[^"\\]|\\.)*")*\}\n', text)
+        unquoted = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
+        assert not re.search(r'["<]|img|alert', unquoted)
 
 
 def test_characters_that_files_cannot_hold(tmp_path: Path) -> None:

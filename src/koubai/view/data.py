@@ -69,7 +69,7 @@ def _constant(x: Any) -> Any:
 
 
 def _place(where: str) -> str:
-    """Folder and file: a page that is passed on should not tell where on the disk its author works."""
+    """File and line: a page that is passed on should not tell where on the disk its author works."""
     path, _, line = where.rpartition(":")
     return f"{os.path.basename(path)}:{line}"
 

@@ -84,15 +84,17 @@ class Level:
             if total > MOST_LANES:
                 break
             longest = span
-        shared: dict[tuple[int, int], list[int]] = {}  # edges that carry the same value to the same item share a lane
+        shared: dict[
+            tuple[int, int, int], list[int]
+        ] = {}  # edges that carry the same value to the same item share a lane
         chains = []
         for line in self.lines:
             low, high = rank[line.source], rank[line.target]
-            chain = shared.get((line.source, line.target))
+            chain = shared.get((line.source, line.target, line.key))
             if chain is None:
                 lanes = range(len(rank), len(rank) + high - low - 1) if high - low <= longest else range(0)
                 rank.extend(range(low + 1, low + 1 + len(lanes)))
-                chain = shared[line.source, line.target] = [line.source, *lanes, line.target]
+                chain = shared[line.source, line.target, line.key] = [line.source, *lanes, line.target]
             chains.append(chain)
         return chains
 

@@ -90,6 +90,8 @@ class _Drawn:
 
 
 class _Work:
+    """A drawing in the making: levels by the group that they fill, and each edge cut into one line a level."""
+
     def __init__(
         self,
         sizes: Sequence[tuple[float, float]],
@@ -106,12 +108,15 @@ class _Work:
 
     def above(self, node: int) -> list[int | None]:
         """The groups around a node, from the outermost: None, the whole drawing, comes first."""
-        chain: list[int | None] = []
-        group = self.parents[node]
+        return [None, *reversed(self._groups_around(self.parents[node]))]
+
+    def _groups_around(self, group: int | None) -> list[int]:
+        """A group and those around it, outwards."""
+        chain = []
         while group is not None:
             chain.append(group)
             group = self.group_parents[group]
-        return [None, *reversed(chain)]
+        return chain
 
     def children(self) -> dict[int | None, list[tuple[str, int]]]:
         found: dict[int | None, list[tuple[str, int]]] = {}
@@ -273,7 +278,8 @@ class _Work:
         points: list[Point] = []
         leaves: list[tuple[int, int]] = []
         enters: list[tuple[int, int]] = []
-        meet = min(range(len(pieces)), key=lambda i: len(self._depth(pieces[i][0])))
+        depth = [len(self._groups_around(group)) for group, _ in pieces]
+        meet = depth.index(min(depth))
         for i, (group, line) in enumerate(pieces):
             corner = corners[group]
             if i > meet and group is not None:
@@ -286,10 +292,3 @@ class _Work:
             if i < meet and group is not None:
                 leaves.append((group, len(points) - 1))
         return Path(points, leaves, enters)
-
-    def _depth(self, group: int | None) -> list[int]:
-        chain = []
-        while group is not None:
-            chain.append(group)
-            group = self.group_parents[group]
-        return chain

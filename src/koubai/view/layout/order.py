@@ -7,8 +7,7 @@ from collections.abc import Sequence
 
 __all__ = ["crossings", "ordered"]
 
-ROUNDS = 12
-SMALL = 400  # vertices up to which neighbours are also tried the other way around
+SMALL, LARGE = 400, 3000  # vertices up to which neighbours are also tried the other way around, and many rounds made
 
 Layers = list[list[int]]
 Sides = Sequence[Sequence[int]]
@@ -23,7 +22,7 @@ def ordered(rank: Sequence[int], up: Sides, down: Sides) -> Layers:
     """
     layers = _first_order(rank, up, down)
     best, fewest = [list(layer) for layer in layers], crossings(layers, down)
-    for turn in range(ROUNDS):
+    for turn in range(12 if len(rank) <= LARGE else 6):
         if fewest == 0:
             break
         _sweep(layers, up if turn % 2 == 0 else down, downward=turn % 2 == 0)

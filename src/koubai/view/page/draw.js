@@ -135,6 +135,8 @@ function paintNode(i) {
   if (!view) return;
   const n = nodes[i], ready = isComputed(i), g = gradientAt(i);
   view.g.classList.toggle("waiting", !ready);
+  view.g.classList.toggle("ready", ready);
+  view.g.classList.toggle("graded", g.state === "whole");
   view.g.classList.toggle("selected", selected !== null && selected.kind === "node" && selected.index === i);
   view.value.textContent = ready ? cardText(n.value) : "";
   view.grad.textContent = g.state === "none" ? "" : g.state === "whole" ? cardText(g.value, true) : partialText(g);

@@ -18,7 +18,7 @@ function search() {
   byId("found").hidden = !asked;
   byId("count").textContent = found.length === 0 ? t("none") : found.length === 1 ? t("foundOne") : t("found", found.length);
   byId("hits").replaceChildren(...found.slice(0, MOST_HITS).map((i) => el("li", {}, el("button", { type: "button", on: { click: () => pick(i) } }, [
-    el("span", {}, nice(symbol(i))), el("small", {}, [nodes[i].op || t(nodes[i].kind), nodes[i].layer].filter(Boolean).join(" · "))]))));
+    el("span", {}, nice(symbol(i))), el("small", {}, [nodes[i].op || brief(nodes[i].value), nodes[i].layer].filter(Boolean).join(" · "))]))));
   const matching = new Set(found);
   nodeView.forEach((view, i) => { if (view) view.g.classList.toggle("dim", asked && !matching.has(i)); });
   groupView.forEach((view, g) => { if (view) view.box.classList.toggle("dim", asked && !members[g].some((i) => matching.has(i))); });
