@@ -279,8 +279,7 @@ def test_two_thousand_nodes_stay_usable(show: Any) -> None:
     assert changed < 200
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [375, 1366])
+@pytest.mark.parametrize(("width", "dark"), [(375, True), (1366, False)])
 def test_structure_and_contrast(show: Any, dark: bool, width: int) -> None:
     """What can be checked without a tool: names for all controls, one live region, text that is dark enough."""
     page = show(network(), np.ones((1, 3)), width=width, dark=dark)

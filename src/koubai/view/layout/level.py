@@ -84,9 +84,7 @@ class Level:
             if total > MOST_LANES:
                 break
             longest = span
-        shared: dict[
-            tuple[int, int, int], list[int]
-        ] = {}  # edges that carry the same value to the same item share a lane
+        shared: dict[tuple[int, int, int], list[int]] = {}  # the same value to the same item shares its lane
         chains = []
         for line in self.lines:
             low, high = rank[line.source], rank[line.target]
