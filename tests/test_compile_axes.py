@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import koubai as kb
+import koubai.numpy as knp
 from koubai.compile import Program, simplify
 from koubai.graph import placeholder, registry, type_of
 from koubai.ops.index import Slot, filled
 from koubai.ops.lowering import form_of
+from koubai.ops.reduce import places
 from koubai.tensor import Tensor
 
 assert kb.nn  # every op is registered
@@ -252,3 +254,35 @@ def test_the_ops_without_loops_are_these() -> None:
         if not any(form_of(op(*map(unknown, s.args), **s.params)) for s in samples):
             found.add(name)
     assert found == WITHOUT_LOOPS
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize(("n", "m"), [(5, 3), (3, 5), (4, 4), (40, 7)])
+def test_what_is_not_finite_stays_where_a_convolution_reaches_it(mode: Any, n: int, m: int) -> None:
+    rng = np.random.default_rng(0)
+    for place, bad in [(0, np.nan), (-1, np.inf), (1, -np.inf)]:
+        a, v = rng.normal(size=n), rng.normal(size=m)
+        v[place] = bad
+        for name in ("convolve", "correlate"):
+            f = lambda a, v, name=name: getattr(knp, name)(a, v, mode)
+            expected = getattr(np, name)(a, v, mode)
+            np.testing.assert_allclose(kb.compile(f)(a, v), expected, rtol=1e-12)
+            stack = kb.vmap(f, in_axes=(0, None))(np.stack([a, a]), v)
+            np.testing.assert_allclose(stack, np.stack([expected, expected]), rtol=1e-12)
+
+
+def test_positions_of_extrema_need_no_memory_for_positions() -> None:
+    f = kb.compile(lambda x: knp.argmax(x, axis=0) + knp.argmin(x[::-1] * 2.0, axis=0))
+    x = np.random.default_rng(0).normal(size=(50, 4))
+    np.testing.assert_array_equal(f(x), x.argmax(0) + x[::-1].argmin(0))
+    ((traced,),) = f.programs.values()
+    assert not traced.program.source.plan.constants
+
+
+def test_numbers_of_places_in_loops_that_are_made_one() -> None:
+    x = np.ones((3, 4, 5))
+    for axis in range(3):
+        expected = np.indices(x.shape)[axis]
+        np.testing.assert_array_equal(kb.compile(lambda x, axis=axis: places(x, axis=axis) * 2)(x), 2 * expected)
+        turned = kb.compile(lambda x, axis=axis: places(x, axis=axis).T.reshape(-1)[::-2])(x)
+        np.testing.assert_array_equal(turned, expected.T.reshape(-1)[::-2])

@@ -11,7 +11,7 @@ import numpy as np
 from koubai.compile import index as arithmetic
 from koubai.compile.forms import SUPPORTED, native
 from koubai.compile.index import Index, Read, affine
-from koubai.compile.nest import Apply, Buffer, Literal, Load, place, used
+from koubai.compile.nest import Apply, Buffer, Literal, Load, Position, place, used
 from koubai.compile.plan import Plan
 from koubai.graph import Node, Type, type_of
 from koubai.ops import lowering
@@ -82,6 +82,9 @@ class Scope:
         if isinstance(how, lowering.View):
             source = how.source(Reading(self, x), index, *map(type_of_input, x.inputs), **x.params)
             return self.value(x.inputs[0], tuple(source))
+        if isinstance(how, lowering.Count):
+            at = affine(index[x.params["axis"]])
+            return Position(at, used(at), x.dtype)
         dtype = computing_dtype(x, how)
         inputs = [self.value(z, broadcast(index, x.shape, type_of_input(z).shape)) for z in x.inputs]
         casts = tuple(None if i in how.as_is else dtype for i in range(len(inputs)))

@@ -6,7 +6,7 @@ second box inside, over which it accumulates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -37,6 +37,7 @@ __all__ = [
     "flattened",
     "loads_of",
     "place",
+    "positions_of",
     "regular",
     "stride",
     "strides_in",
@@ -299,20 +300,27 @@ def buffers_read(roots: Sequence[Any]) -> list[Buffer]:
 
 def loads_of(roots: Sequence[Any]) -> list[Load]:
     """The loads in expressions (or stores), not counting those inside of indices."""
-    found: list[Load] = []
+    return [x for x in _leaves(roots) if isinstance(x, Load)]
+
+
+def positions_of(roots: Sequence[Any]) -> list[Position]:
+    """The indices that expressions (or stores) compute with as numbers."""
+    return [x for x in _leaves(roots) if isinstance(x, Position)]
+
+
+def _leaves(roots: Sequence[Any]) -> Iterator[Any]:
     stack, seen = list(roots), set()
     while stack:
         x = stack.pop()
         if id(x) in seen:
             continue
         seen.add(id(x))
-        if isinstance(x, Load):
-            found.append(x)
-        elif isinstance(x, Apply):
+        if isinstance(x, Apply):
             stack += x.inputs
         elif isinstance(x, Store):
             stack.append(x.value)
-    return found
+        else:
+            yield x
 
 
 def touched(nest: Any) -> list[Buffer]:

@@ -22,7 +22,7 @@ from koubai.compile.layout import SHORT, examples_last, keeps_examples, layouts_
 from koubai.compile.nest import Buffer, c_strides, strides_in
 from koubai.graph import Node, Type, topological
 from koubai.ops import shape as s
-from koubai.ops.lowering import Barrier, Convolution, Draw, Guard, Loop, Part, Product, Scalar, View
+from koubai.ops.lowering import Barrier, Convolution, Count, Draw, Guard, Loop, Part, Product, Scalar, View
 from koubai.ops.structure import bind
 
 __all__ = ["Plan", "Setting", "Table", "make_plan"]
@@ -195,7 +195,8 @@ def _users(order: Sequence[Any]) -> dict[Any, list[Any]]:
     users: dict[Any, list[Any]] = {}
     for node in order:
         how = native(node)
-        for x in node.inputs[1:] if isinstance(how, Draw) else node.inputs[: 1 if isinstance(how, Barrier) else None]:
+        read = slice(1) if isinstance(how, Barrier) else slice(int(isinstance(how, (Count, Draw))), None)
+        for x in node.inputs[read]:
             if isinstance(x, Node):
                 users.setdefault(x, []).append(node)
     return users
@@ -214,7 +215,7 @@ def _stored(order: Sequence[Any], outputs: set[Any], users: dict[Any, list[Any]]
         if (
             node in kept
             or node in outputs
-            or not isinstance(how, (Scalar, View, Guard))
+            or not isinstance(how, (Count, Scalar, View, Guard))
             or any(native(user) is None for user in users.get(node, ()))
             or (isinstance(how, View) and len(node.inputs) > 1 and len(set(users.get(node, ()))) > 1)
             or (isinstance(how, Scalar) and _worth_storing(node, *readers[node]))

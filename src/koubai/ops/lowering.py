@@ -16,6 +16,7 @@ __all__ = [
     "Barrier",
     "Choice",
     "Convolution",
+    "Count",
     "Draw",
     "Expand",
     "Fold",
@@ -58,6 +59,11 @@ class Guard:
     """The identity, where ``fits(e, x, **params)`` holds for every element; the op's NumPy meaning refuses others."""
 
     fits: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The element's place along ``params["axis"]``; of the input only the shape counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,13 @@ import numpy as np
 from koubai.errors import ShapeError, UnsupportedError
 from koubai.graph import Op, Refusal, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated, ndim_of, shape_of
+from koubai.ops.elementwise import where
+from koubai.ops.index import getitem
 from koubai.ops.lowering import Expand
 from koubai.ops.matmul import matmul
+from koubai.ops.reduce import places
 from koubai.ops.reduce import sum as total
-from koubai.ops.shape import astype, flip, pad, reshape, transpose
+from koubai.ops.shape import astype, concatenate, flip, pad, reshape, transpose
 from koubai.ops.slide import sliding_windows
 
 # einsum
@@ -184,6 +187,8 @@ def _windows(a: Any, length: int) -> Any:
 def _convolve(a: Any, v: Any, *, mode: str) -> Any:
     if a.ndim == v.ndim == 1:
         return np.convolve(a, v, mode)  # type: ignore[call-overload]
+    if not (np.isfinite(a).all() and np.isfinite(v).all()):  # zeros around would spread what is not finite
+        return np.vectorize(lambda a, v: _convolve(a, v, mode=mode), signature="(n),(m)->(k)")(a, v)
     if mode == "full":
         around = v.shape[-1] - 1
         a = np.pad(a, [(0, 0)] * (a.ndim - 1) + [(around, around)])
@@ -191,13 +196,35 @@ def _convolve(a: Any, v: Any, *, mode: str) -> Any:
 
 
 def _convolve_of_ops(a: Any, v: Any, *, mode: str) -> Any:
-    if mode == "full":
-        a, v = (a, v) if shape_of(a)[-1] >= shape_of(v)[-1] else (v, a)
-        around = shape_of(v)[-1] - 1
-        a = pad(a, width=((0, 0),) * (ndim_of(a) - 1) + ((around, around),))
+    if mode == "full" and shape_of(a)[-1] < shape_of(v)[-1]:
+        a, v = v, a
     *stack, length = shape_of(v)
     turned = reshape(flip(v, axis=(len(stack),)), shape=(*stack, 1, length))
-    return _summed(sliding_windows(a, kernel=(length,), stride=(1,)) * turned, (max(ndim_of(a), len(stack) + 1),))
+    inner = _folded(_slid(a, length) * turned)
+    around = length - 1
+    if mode == "valid" or not around:
+        return inner
+    # Only what overlaps counts at the ends: zeros there, times NaN, would not be zero.
+    no, n = ((0, 0),) * (ndim_of(a) - 1), shape_of(a)[-1]
+    before = _slid(pad(getitem(a, pattern=(..., slice(0, around))), width=(*no, (around, 0))), length) * turned
+    after = _slid(pad(getitem(a, pattern=(..., slice(n - around, n))), width=(*no, (0, around))), length) * turned
+    zero = np.zeros((), before.dtype)[()]
+    before = where(_distance(before) >= around, before, zero)
+    after = where(_distance(after) < around, after, zero)
+    return concatenate(_folded(before), inner, _folded(after), axis=ndim_of(inner) - 1)
+
+
+def _slid(a: Any, length: int) -> Any:
+    return sliding_windows(a, kernel=(length,), stride=(1,))
+
+
+def _folded(windows: Any) -> Any:
+    return _summed(windows, (ndim_of(windows) - 1,))
+
+
+def _distance(windows: Any) -> Any:
+    """How far from the first element of the first window each one lies."""
+    return places(windows, axis=ndim_of(windows) - 2) + places(windows, axis=ndim_of(windows) - 1)
 
 
 def _convolve_infer(a: Type, v: Type, *, mode: str) -> Type:

@@ -15,7 +15,7 @@ import numpy as np
 from koubai.graph import Op, Sample, Type, Words, register
 from koubai.ops.define import arrays, conjugated, dtype_by_example
 from koubai.ops.elementwise import exp, log, where
-from koubai.ops.lowering import Choice, Expand, Fold, Running
+from koubai.ops.lowering import Choice, Count, Expand, Fold, Running
 from koubai.ops.shape import broadcast_to, concatenate, flip, reshape, stacked, transpose
 
 Axes = tuple[int, ...]
@@ -329,6 +329,22 @@ count_nonzero = _counting("count_nonzero", np.count_nonzero, "y = sum_i (x[i] !=
                           Expand(lambda x, *, axis, keepdims: sum(x != 0, axis=axis, keepdims=keepdims)))  # fmt: skip
 
 
+def _places(x: Any, *, axis: int) -> Any:
+    n = x.shape[axis]
+    return np.broadcast_to(np.arange(n).reshape((n,) + (1,) * (x.ndim - axis - 1)), x.shape)
+
+
+places = register(Op(
+    "places", _places, lambda x, *, axis: Type(x.shape, np.dtype(np.intp)),
+    batch=lambda op, size, batched, x, *, axis: op(x, axis=axis + 1),
+    lower=Count(),
+    words=Words("y[i] = i", "0", "The number of each element along an axis; no gradient.",
+                "軸に沿った要素の番号。勾配は流れない。"),
+    samples=lambda: [Sample(arrays((4,)), {"axis": 0}), Sample(arrays((2, 3)), {"axis": 0}),
+                     Sample(arrays((2, 3)), {"axis": 1}), Sample(arrays((0, 2)), {"axis": 1})],
+))  # fmt: skip
+
+
 def _along(forward: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, *, axis, keepdims: forward(x, axis=axis, keepdims=keepdims)[()]
 
@@ -337,10 +353,8 @@ def _first_place(extremum: Op) -> Choice:
     """The smallest position of those that reach the extremum, or that are NaN; NumPy refuses an empty axis."""
 
     def by(x: Any, *, axis: int, keepdims: bool) -> Any:
-        n = x.shape[axis]
-        numbers = np.arange(n).reshape((n,) + (1,) * (x.ndim - axis - 1))
         reached = (x == extremum(x, axis=(axis,), keepdims=True)) | (x != x)
-        return min(where(reached, numbers, n), axis=(axis,), keepdims=keepdims)
+        return min(where(reached, places(x, axis=axis), x.shape[axis]), axis=(axis,), keepdims=keepdims)
 
     expanded = Expand(by)
     return Choice(lambda x, *, axis, keepdims: expanded if x.shape[axis] and x.dtype.kind != "c" else None)

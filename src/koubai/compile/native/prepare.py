@@ -9,7 +9,7 @@ import numpy as np
 
 from koubai.compile.index import Counter, Index, affine, plus, times
 from koubai.compile.llvm import Machine
-from koubai.compile.nest import Apply, Load, Nest, Store, fixed_stride, loads_of, stride
+from koubai.compile.nest import Apply, Load, Nest, Store, fixed_stride, loads_of, positions_of, stride
 
 __all__ = ["collapse", "lanes_for", "size", "vector_counter", "weight", "widest"]
 
@@ -77,7 +77,8 @@ def collapse(nest: Nest) -> None:
     k = len(counters) - 1
     while k > 0:
         outer, inner = counters[k - 1], counters[k]
-        accesses = [x.at for x in loads_of(nest.stores)] + [s.at for s in nest.stores]
+        leaves = [x.at for x in loads_of(nest.stores)] + [x.at for x in positions_of(nest.stores)]
+        accesses = leaves + [s.at for s in nest.stores]
         if all(_continuous(at, outer, inner) for at in accesses):
             merged = Counter(outer.extent * inner.extent)
             done: dict[int, Any] = {}
