@@ -15,6 +15,11 @@ from koubai.tensor import Tensor
 
 __all__ = ["DenseLayer", "dense_layers"]
 
+MOST_UNITS = 4
+SHOWN = 3
+MOST_WEIGHTS = 6
+STEP = 2.0**-7
+
 
 @dataclass(frozen=True, slots=True)
 class DenseLayer:
