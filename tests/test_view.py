@@ -249,3 +249,15 @@ def test_the_page_is_made_of_every_file_in_its_folder() -> None:
         if part.suffix in (".js", ".css"):
             assert part.read_text(encoding="utf-8") in text
     assert "{{" not in text
+
+
+def test_small_matrices_are_put_into_formulas(tmp_path: Path) -> None:
+    """As matrices where they are multiplied as such, never where a product is one of elements."""
+    data = data_of(kb.view(kb.nn.Linear(2, 1, bias=False), tmp_path / "page.html", np.ones((1, 2)), np.ones((1, 1))))
+    (product,) = [n for n in data["nodes"] if n.get("op") == "matmul"]
+    assert [json.dumps(product[line]).count("mtable") for line in ("numbers", "result")] == [2, 1]
+    (message,) = [e for e in data["edges"] if e["source"] == 0]
+    assert [json.dumps(message[line]).count("mtable") for line in ("numbers", "result")] == [2, 1]
+    a = kb.tensor(np.ones((2, 2)), requires_grad=True, name="a")
+    data = data_of(kb.view((a * a).sum(), tmp_path / "page.html"))
+    assert "mtable" not in json.dumps(data["nodes"])

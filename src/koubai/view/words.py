@@ -10,24 +10,31 @@ from xml.etree import ElementTree
 import numpy as np
 
 from koubai.explain.formula import (
+    Array,
+    Call,
     Derivative,
     Expr,
+    Negative,
     Number,
     OpFormula,
+    Power,
+    Product,
     Relation,
+    Sum,
     Symbol,
     formula_of,
     free_symbols,
     substitute,
     to_mathml,
     to_plain,
+    walk,
 )
 from koubai.graph import Op
 from koubai.view.scene import Edge, Node, Scene
 
 __all__ = ["DIGITS", "edge_lines", "node_lines", "op_words", "symbol_of"]
 
-DIGITS = 6
+DIGITS, FEW_DIGITS = 6, 4  # in a line, and in a matrix
 MANY = 600  # nodes from which on formulas are text, which takes a tenth of the room, and edges have general ones only
 
 
@@ -45,9 +52,12 @@ def node_lines(node: Node, scene: Scene) -> dict[str, Any]:
     names = {s: _name(x, scene) for s, x in zip(known.symbols, node.inputs)}
     left, right = symbol_of(node.symbol), substitute(known.right, names)
     formula = Relation(left, "=", right)
-    said, lines = to_plain(formula, DIGITS), {}
+    said = to_plain(formula, DIGITS)
+    lines: dict[str, Any] = {}
     numbers = _with_numbers(known.right, known, node, scene)
-    if numbers is not None:
+    if isinstance(node.value, np.ndarray) and (found := _with_arrays(known.right, known, node, scene, {})):
+        lines |= {"numbers": _tree(found, FEW_DIGITS), "result": _tree(Array(node.value), FEW_DIGITS)}
+    elif numbers is not None:
         lines["numbers"] = _shown(Relation(numbers, "=", Number(node.value)), scene)
         said += f" = {to_plain(numbers, DIGITS)}" if any(free_symbols(right)) else ""
         said += f" = {to_plain(Number(node.value), DIGITS)}"
@@ -72,6 +82,11 @@ def edge_lines(edge: Edge, scene: Scene) -> dict[str, Any]:
     numbers = _with_numbers(relation.right, known, target, scene)
     if numbers is not None and is_local and not isinstance(numbers, Number):
         lines["numbers"] = _shown(Relation(numbers, "=", Number(edge.record.local)), scene)
+    elif not is_local and not isinstance(relation.right, Symbol):
+        gradients = {Symbol("g"): edge.record.upstream, Symbol("G"): edge.record.upstream}
+        found = _with_arrays(relation.right, known, target, scene, gradients)
+        if found is not None and _is_small(edge.record.message):
+            lines |= {"numbers": _tree(found, FEW_DIGITS), "result": _tree(Array(edge.record.message), FEW_DIGITS)}
     return lines
 
 
@@ -112,6 +127,28 @@ def _with_numbers(formula: Expr, known: OpFormula, node: Node, scene: Scene) -> 
     return substitute(formula, {**names, known.result: Number(node.value)})
 
 
+def _with_arrays(formula: Expr, known: OpFormula, node: Node, scene: Scene, others: dict[Any, Any]) -> Expr | None:
+    """The formula with small matrices and vectors put in; None where they are large, or where it would mislead.
+
+    Side by side, matrices are multiplied as matrices: what multiplies element by element is left in symbols.
+    """
+    values = [scene.nodes[x].value if isinstance(x, int) else x[0] for x in node.inputs]
+    names: dict[Any, Any] = {**dict(zip(known.symbols, values)), known.result: node.value, **others}
+    is_matrix = all(symbol.name[:1].isupper() for symbol in known.symbols)
+    readable = (Symbol, Number, Sum, Negative, Call, *((Product, Power) if is_matrix else ()))
+    used = [symbol for symbol in free_symbols(formula) if symbol in names]
+    if not (used and all(isinstance(part, readable) for part in walk(formula))):
+        return None
+    if not all(_is_number(names[s]) or _is_small(names[s]) for s in (*used, known.result)):
+        return None
+    return substitute(formula, {s: Number(names[s]) if _is_number(names[s]) else Array(names[s]) for s in used})
+
+
+def _is_small(x: Any) -> bool:
+    """Whether an array can be written out."""
+    return isinstance(x, np.ndarray) and x.ndim <= 2 and all(0 < n <= most for n, most in zip(x.shape[::-1], (4, 3)))
+
+
 def _shown(formula: Expr, scene: Scene) -> Any:
     return _with_minus_signs(to_plain(formula, DIGITS)) if len(scene.nodes) > MANY else _tree(formula)
 
@@ -120,9 +157,9 @@ def _with_minus_signs(text: str) -> str:
     return re.sub(r"(?<!\w)-", "\u2212", text)
 
 
-def _tree(formula: Expr) -> Any:
+def _tree(formula: Expr, digits: int = DIGITS) -> Any:
     """MathML as [tag, attributes, children ...]: the page builds elements of it and never reads markup."""
-    root = ElementTree.fromstring(to_mathml(formula, DIGITS))
+    root = ElementTree.fromstring(to_mathml(formula, digits))
     trees: dict[Any, list[Any]] = {}
     for element in reversed(list(root.iter())):  # children before those that hold them
         tag = element.tag.rpartition("}")[2]

@@ -146,6 +146,8 @@ def _pass(model: Module, x: Any, t: Any, loss: Any) -> Tensor:
         if total.size != 1:
             raise ShapeError(f"view: the loss must be one number, it has shape {total.shape}; take its mean")
     found: Tensor = total
+    if t is not None and found.name is None:
+        found.name = "loss"
     return found
 
 

@@ -39,7 +39,7 @@ function makeNode(i) {
 function makeEdge(e) {
   const view = {
     wire: svg("path", { class: "wire" }), message: svg("path", { class: "message" }), hit: svg("path", { class: "hit" }),
-    tip: svg("path", { class: "tip" }), back: null,
+    tip: svg("path", { class: "tip" }),
   };
   view.g = svg("g", { class: "edge", "data-edge": e, "aria-hidden": "true" }, [view.wire, view.message, view.tip, view.hit]);
   layer.edges.append(view.g);
@@ -100,7 +100,6 @@ function arrange() {
   });
   places.paths.forEach((points, e) => {
     if (points === null) return edgeView[e] && show(edgeView[e].g, false);
-    const fresh = edgeView[e] === null;
     const view = edgeView[e] || (edgeView[e] = makeEdge(e));
     show(view.g, true);
     const d = pathData(points, down);

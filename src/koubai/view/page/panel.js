@@ -52,8 +52,12 @@ function facts(pairs) {
 function heading(key, kind) { return el("h3", { class: kind }, t(key)); }
 
 function formula(x, kind = "", before = "") {
-  return x === undefined || x === null ? null : el("div", { class: `maths ${kind}` }, [before && before + " ", maths(x)]);
+  return x === undefined || x === null ? null : el("div", { class: `maths ${kind}${before ? " long" : ""}`, tabindex: before ? 0 : null, role: before ? "group" : null,
+    "aria-label": before ? t("numbers") : null }, [before, maths(x)]);
 }
+
+// What was computed: in symbols, with numbers, and what came of it.
+function formulas(x) { return [formula(x.formula), formula(x.numbers, "", "="), formula(x.result, "", "=")]; }
 
 // How much the output changes with a node, as a formula.
 function derivativeBy(i) {
@@ -81,7 +85,7 @@ function nodePanel(i) {
     facts([[t("name"), n.name], [t("layer"), n.layer], [t("source"), n.where], [t("shape"), shape && shapeOf(shape)], [t("dtype"), shape && shape.dtype],
       ...Object.entries(n.params || {})]),
     heading("forwardTitle", "forward"),
-    formula(n.formula), formula(n.numbers, "", "="),
+    ...formulas(n),
     el("div", { class: "forward" }, valueOf(n.value, "forward")),
     heading("backwardTitle", "backward"),
     ...backwardPart(i),
@@ -145,13 +149,13 @@ function edgePanel(e) {
   const goes = links("users", [target]);
   if (message === undefined) return [head, el("p", { class: "words" }, t("noMessage", symbol(source))), ends, goes];
   const rows = el("dl", { class: "chain" });
-  const row = (name, value) => rows.append(el("dt", {}, name), el("dd", {}, value));
+  const row = (name, value) => rows.append(el("dt", {}, name), el("dd", { class: value.tagName === "SPAN" ? "" : "wide" }, value));
   row(about("upstreamOf", target), valueOf(nodes[target].grad, "backward"));
   row(t("localOf"), local !== undefined ? valueOf(local, "") : el("span", { class: "words" }, t("structured")));
   row(about("messageTo", source), valueOf(message, "backward"));
   return [
-    head, heading("forwardTitle", "forward"), formula(nodes[target].formula), formula(nodes[target].numbers, "", "="),
-    heading("backwardTitle", "backward"), formula(edges[e].formula), formula(edges[e].numbers, "", "="),
+    head, heading("forwardTitle", "forward"), ...formulas(nodes[target]),
+    heading("backwardTitle", "backward"), ...formulas(edges[e]),
     el("p", { class: "words" }, t("product")),
     isScalarEdge(e) ? formula(`${number(nodes[target].grad)} · ${number(local)} = ${number(message)}`) : null,
     rows, inGeneral(words), ends, goes].filter(Boolean);
