@@ -77,6 +77,41 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
 }  # fmt: skip
 
 
+class Fixed(dict[str, Any]):
+    """Hyperparameters of an optimizer, which cannot be assigned to: a compiled training holds them as constants.
+
+    Raises
+    ------
+    UsageError
+        On assignment, with what to do instead.
+    """
+
+    def __init__(self, where: str, options: Mapping[str, Any]) -> None:
+        super().__init__(options)
+        self.where = where
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        raise fixed(self.where, name)
+
+    def __delitem__(self, name: str) -> None:
+        raise fixed(self.where, name)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        raise fixed(self.where, ", ".join([*dict(*args), *kwargs]))
+
+    def __reduce__(self) -> Any:
+        return Fixed, (self.where, dict(self))
+
+
+def fixed(where: str, name: str) -> UsageError:
+    """The refusal of an assignment to the option of an optimizer that is made already."""
+    return UsageError(
+        f"{where}: {name} cannot be assigned, since a training may be compiled with it. For a learning rate that "
+        f"changes pass a schedule (lr=kb.optim.schedules.Cosine(...), or a function of the number of steps); otherwise "
+        f"make another optimizer, and in a loop of your own hand it the state (new.state = old.state)"
+    )
+
+
 def checked(where: str, options: Mapping[str, Any], kinds: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The options, if each has a value that makes sense; `kinds` renames the rule of an option.
 

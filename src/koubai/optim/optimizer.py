@@ -13,7 +13,7 @@ from koubai.errors import DTypeError, ShapeError, UsageError
 from koubai.graph import Node
 from koubai.ops.elementwise import imag, real
 from koubai.ops.shape import astype, concatenate, reshape
-from koubai.optim.hyper import checked, is_schedule, unknown
+from koubai.optim.hyper import Fixed, checked, fixed, is_schedule, unknown
 from koubai.optim.trees import named_leaves, rebuilt
 
 __all__ = ["Optimizer", "Stepping", "distinct", "like", "sized_zeros"]
@@ -121,6 +121,20 @@ class Stepping:
         """The first state, without a look at the groups' patterns."""
         raise NotImplementedError
 
+    def extended(self, state: State, params: Any) -> State:
+        """The state with slots for these parameters too, which are trained from now on.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import koubai as kb
+        >>> optimizer = kb.optim.SGD(momentum=0.9)
+        >>> state = optimizer.extended(optimizer.init({"a": np.ones(1)}), {"b": np.ones(2)})
+        >>> list(state["slots"])
+        ['a', 'b']
+        """
+        return _extended(state, self._begin(params))
+
     def observe(self, metric: float, state: State | None = None) -> State:
         """The state after a learning rate that follows a metric has seen its value.
 
@@ -190,19 +204,25 @@ class Optimizer(Stepping):
 
     def __init__(self, groups: Mapping[str, Mapping[str, Any]] | None, **options: Any) -> None:
         who = type(self).__name__
-        self.options = checked(who, options, self.kinds)
-        self.groups: dict[str, dict[str, Any]] = {}
+        self.options: dict[str, Any] = Fixed(who, checked(who, options, self.kinds))
         self._resolved: dict[str, dict[str, Any]] = {}
         self.check_together(who, self.options)
+        found = {}
         for pattern, changes in (groups or {}).items():
             where = f"{who}, group {pattern!r}"
             for name in changes:
                 if name not in options:
                     raise unknown(where, "hyperparameter", name, options)
-            self.groups[pattern] = checked(where, changes, self.kinds)
+            found[pattern] = Fixed(where, checked(where, changes, self.kinds))
             self.check_together(where, {**options, **changes})
             if hasattr(changes.get("lr"), "observe"):
                 raise UsageError(f"{where}: only the optimizer's own lr can follow a metric; give the group a number")
+        self.groups: dict[str, dict[str, Any]] = Fixed(f"{who}, groups", found)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dict__.get("options", ()):
+            raise fixed(type(self).__name__, name)
+        object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         shown = [f"{name}={value!r}" for name, value in self.options.items()]

@@ -201,8 +201,8 @@ class _Traced:
         name, trace = self._name, self.trace
         if trace.unsettled:
             warn(
-                f"compile: {name} is interpreted, since it changes {trace.unsettled} when it runs, which a program "
-                f"would not do; hold what changes in a kb.nn.Buffer",
+                f"compile: {name} is interpreted, since it {trace.unsettled} when it runs, which a program would not "
+                f"do again; hold what changes in a kb.nn.Buffer, or pass it as an argument",
                 stacklevel=4,
             )
             return False

@@ -34,6 +34,7 @@ class Trace:
     f : callable
     leaves : the arguments' leaves; arrays and tensors among them become inputs, everything else is constant
     rebuild : from the leaves to the arguments
+    besides : functions and objects that `f` reaches by itself and whose attributes may change
 
     Attributes
     ----------
@@ -50,18 +51,19 @@ class Trace:
     captured, stand_ins : lists of nodes
         Tensors that were there before, and for each the input that stands for it.
     unsettled : str
-        Which number of an object the function changes each time, which no program would do; empty if none.
+        What the function does each time it runs that no program would do; empty if nothing.
     rebuild : from the results' leaves to the results
     """
 
-    def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> None:
+    def __init__(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any, besides: Sequence[Any] = ()) -> None:
         from koubai.compile import simplify
 
         self.positions = [i for i, x in enumerate(leaves) if isinstance(x, ARRAYS)]
-        y = self._run(f, leaves, rebuild)
+        besides = [x for x in (*leaves, *besides) if not isinstance(x, (*ARRAYS, type))]
+        y = self._run(f, leaves, rebuild, besides)
         first = self.watch
         if first.changes():
-            y = self._run(f, leaves, rebuild)  # what is made when it is first needed is there now
+            y = self._run(f, leaves, rebuild, besides)  # what is made when it is first needed is there now
         self.unsettled = self.watch.settle(first)
         outputs, self.rebuild = as_outputs("compile", y)
         self.states = list(self.watch.states.values())
@@ -75,7 +77,7 @@ class Trace:
         known = {x: x for x in self.inputs} | dict(zip(self.captured, self.stand_ins))
         self.outputs = simplify(self.traced, known)
 
-    def _run(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any) -> Any:
+    def _run(self, f: Callable[..., Any], leaves: Sequence[Any], rebuild: Any, besides: Sequence[Any]) -> Any:
         self._start = constant(None).number  # what is older was there before the trace
         arguments = list(leaves)
         self.inputs: list[Any] = []
@@ -83,7 +85,7 @@ class Trace:
             arguments[i] = placeholder(type_of_value(leaves[i]), Symbol)
             self.inputs.append(arguments[i])
         self.watch = Watch()
-        for x in (*_models_of(f), *(x for x in leaves if not isinstance(x, (*ARRAYS, type)))):
+        for x in (*besides, *_models_of(f, *besides)):
             self.watch.meet(x)
         watch_token, tracing_token = watched.set(self.watch), tracing.set(True)
         try:
@@ -131,9 +133,9 @@ class Trace:
         return True
 
 
-def _models_of(f: Any) -> Iterator[Watched]:
-    """The models that a function names, in its closure or as globals: their attributes can be read unnoticed."""
-    waiting, seen = [f], set()
+def _models_of(*functions: Any) -> Iterator[Watched]:
+    """The models that functions name, in their closure or as globals: their attributes can be read unnoticed."""
+    waiting, seen = [*functions], set()
     while waiting:
         x = waiting.pop()
         if id(x) in seen:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from koubai.graph import Node, Type, placeholder
 from koubai.tensor.tensor import Tensor
@@ -77,17 +78,23 @@ class _Met:
     read : callable
         Gives its present attributes.
     skipped : set of names that do not count
+    drawn : dict
+        The states of random generators among the attributes.
     version : int or None
         Of a `Watched`, when its attributes were compared last.
     """
 
-    __slots__ = ("before", "owner", "read", "skipped", "version")
+    __slots__ = ("before", "drawn", "owner", "read", "skipped", "version")
 
     def __init__(self, owner: Any, read: Callable[[], dict[str, Any]]) -> None:
         self.owner, self.read = owner, read
         self.before = dict(read())
         self.skipped = set(MODES)
+        self.drawn = {name: x.bit_generator.state for name, x in self.before.items() if isinstance(x, Generator)}
         self.version: int | None = None
+
+    def object(self) -> Any:
+        return self.owner if isinstance(self.owner, Watched) else self.owner()
 
     def changed(self) -> Iterator[str]:
         """The names of attributes that are not what they were."""
@@ -144,6 +151,8 @@ class Watch:
     def settle(self, first: Watch) -> str:
         """After the trace: an attribute that the function itself replaces does not count, unless it is a number.
 
+        A program would not go on counting, nor draw other numbers from a random generator.
+
         Parameters
         ----------
         first : Watch
@@ -152,16 +161,21 @@ class Watch:
         Returns
         -------
         str
-            Which number it changes, if any. The numbers then are what they were before the first run.
+            What it does that a program would not; empty if nothing. It then is undone.
         """
         said = ""
         for met, name in self.changes():
             before, now = met.before.get(name, ABSENT), met.read().get(name, ABSENT)
             if isinstance(before, PLAIN) and isinstance(now, PLAIN):
-                owner = met.owner if isinstance(met.owner, Watched) else met.owner()
-                said = said or f"{type(owner).__name__}.{name} from {before!r} to {now!r}"
+                owner = met.object()
+                said = said or f"changes {type(owner).__name__}.{name} from {before!r} to {now!r}"
                 vars(owner)[name] = first._met.get(id(owner), met).before.get(name, before)
             met.skipped.add(name)
+        for met in first._met.values():
+            for name, state in met.drawn.items():
+                if str(met.before[name].bit_generator.state) != str(state):
+                    said = said or f"draws from {type(met.object()).__name__}.{name}"
+                    met.before[name].bit_generator.state = state
         for met in self._counting:
             met.holds()
         return said

@@ -15,7 +15,8 @@ __all__ = ["InterpretedSteps"]
 class InterpretedSteps:
     """Runs steps one by one in Python.
 
-    `begin` gives what stands for the state at the start, `run` takes steps, `take` goes on from another state.
+    `begin` gives what stands for the state at the start, `run` takes steps, `take` goes on from another state, `holds`
+    says whether the model still is as it was.
     """
 
     def __init__(self, step: Step) -> None:
@@ -26,6 +27,9 @@ class InterpretedSteps:
 
     def take(self, state: State) -> State:
         return state
+
+    def holds(self) -> bool:
+        return True
 
     def run(self, work: Pass, last: int) -> None:
         """Take the steps of a pass up to update number `last` (excluded), committing after each.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 from warnings import warn
@@ -13,6 +13,7 @@ import numpy as np
 from koubai.data.batches import order_key, permutation
 from koubai.errors import TrainingError, UsageError
 from koubai.nn import Module
+from koubai.train.adopt import Held
 from koubai.train.callbacks import Callback, EarlyStopping
 from koubai.train.history import History
 from koubai.train.interpreted import InterpretedSteps
@@ -142,15 +143,34 @@ class Training:
         self.history.stopped_early = self.epoch < self.epochs
 
     def _tell(self, event: str) -> None:
+        """Let the callbacks do what they want, and go on from the weights that they leave."""
+        held = Held(self._step)
         for callback in self._callbacks:
             getattr(callback, event)(self)
+        state = None if event == "on_train_end" else held.adopted(lambda: self._work.done[0].kept())
+        if state is None:
+            return
+        self._work.done = (state, *self._work.done[1:])
+        if self._best:  # when the best epoch ended, what is trained from now on was what it is now
+            best = self._best.state
+            best = State(state.params | best.params, best.buffers, best.optimizer)
+            self._best = replace(self._best, state=best)
 
-    def _runner(self) -> Any:
+    def _prepare(self) -> None:
+        """Let steps run from the present state, for the model as it is now."""
+        state = self._work.done[0]
+        if not self._steps.holds():
+            state = state.kept()
+            self._steps = self._runner(state)
+        if isinstance(state, State):
+            self._work.done = (self._steps.take(state), *self._work.done[1:])
+
+    def _runner(self, start: State | None = None) -> Any:
         """Native steps where that is wanted and worth it; otherwise interpreted ones."""
         plan = self._plan
         if plan.compile == "always" or (plan.compile and _worth_compiling(self._step, plan, self._updates)):
             try:
-                return NativeSteps(self._step, self._updates, bool(plan.metrics))
+                return NativeSteps(self._step, self._updates, bool(plan.metrics), start)
             except Exception as error:  # whatever it is: the interpreter gives the same numbers, or the better message
                 warn(
                     f"fit: the steps are interpreted (compile=False asks for that), since they could not be compiled: "
@@ -173,6 +193,7 @@ class Training:
 
     def _many_epochs(self) -> None:
         """Whole epochs in one native call, as many as fit between two looks at the clock."""
+        self._prepare()
         count = min(self._epochs_a_call, self.epochs - self.epoch)
         seen = self._updates[-1][-1][1]
         keys = None
@@ -225,6 +246,7 @@ class Training:
         """All steps of an epoch, in chunks between which callbacks hear of them."""
         told = any(type(c).on_chunk_end is not Callback.on_chunk_end for c in self._callbacks)
         while self.steps_done < self.steps:
+            self._prepare()
             began = perf_counter()
             first, last = self.steps_done, min(self.steps_done + self._steps_a_call, self.steps)
             before = self._work.done[2]

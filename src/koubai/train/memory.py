@@ -25,10 +25,11 @@ class Memory:
     ----------
     optimizer : Optimizer
     params : dict from path to array
+    state : what the optimizer remembers at the start
     """
 
-    def __init__(self, optimizer: Any, params: dict[str, Any]) -> None:
-        self._first, self._rebuild = flatten(optimizer.init(params))
+    def __init__(self, optimizer: Any, params: dict[str, Any], state: Any) -> None:
+        self._first, self._rebuild = flatten(state)
         self._whole = {i for i, x in enumerate(self._first) if type(x) is int}
         self._floats = {i for i, x in enumerate(self._first) if type(x) is float}
         kept = [i for i, x in enumerate(self._first) if isinstance(x, (int, float, np.ndarray, np.generic))]

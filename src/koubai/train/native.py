@@ -17,6 +17,7 @@ from koubai.diff import reverse_mode
 from koubai.errors import TrainingError, UnsupportedError
 from koubai.graph import topological
 from koubai.ops.random import permutation
+from koubai.ops.shape import astype
 from koubai.tensor.trace import Trace
 from koubai.train.locate import all_finite, failure, locate_natively
 from koubai.train.memory import Memory
@@ -67,6 +68,7 @@ class _Kind:
     outputs: list[Any]  # and of their outputs
     loss: Any
     held: list[tuple[Any, Any]]  # captured tensors and their buffers
+    trace: Trace
 
 
 class NativeSteps:
@@ -78,13 +80,16 @@ class NativeSteps:
     updates : the batches of an epoch
     outputs : bool
         Whether the model's outputs are wanted, for metrics.
+    start : State, optional
+        By default the model's present one, with a fresh optimizer.
     """
 
-    def __init__(self, step: Step, updates: Sequence[Any], outputs: bool) -> None:
+    def __init__(self, step: Step, updates: Sequence[Any], outputs: bool, start: State | None = None) -> None:
         self.step, self.outputs = step, outputs
-        start = step.state()
+        start = start or step.state()
         self._params, self._buffers = list(start.params), list(start.buffers)
-        self._memory = Memory(step.optimizer, start.params)
+        self._wanted = self._gradients_wanted()
+        self._memory = Memory(step.optimizer, start.params, start.optimizer)
         memory = self._memory.arrays(start.optimizer)
         self.block = Block([*start.params.values(), *start.buffers.values(), *memory])
         self.kept = Block(self.block.arrays)
@@ -102,6 +107,13 @@ class NativeSteps:
     def begin(self) -> Any:
         """What stands for the present state, whatever it is when asked."""
         return Live(self, self.block)
+
+    def holds(self) -> bool:
+        """Whether the model's layers, their settings and the choice of what is trained are as they were."""
+        return self._wanted == self._gradients_wanted() and all(kind.trace.holds() for kind in self._kinds.values())
+
+    def _gradients_wanted(self) -> list[bool]:
+        return [p.requires_grad for p in self.step.trained.values()]
 
     @property
     def best(self) -> State:
@@ -147,7 +159,8 @@ class NativeSteps:
             return results
 
         rows = [np.zeros(size, np.int64) for size in sizes]
-        trace = Trace(update, [*self.block.arrays, self.step.x, self.step.t, *rows], tuple)
+        arrays = [*self.block.arrays, self.step.x, self.step.t, *rows]
+        trace = Trace(update, arrays, tuple, (self.step.loss, self.step.clip, *_nested(self.step.optimizer)))
         self._refuse_outside(trace)
         return trace, seen[-1]
 
@@ -172,11 +185,14 @@ class NativeSteps:
         trace = self.traced(sizes)
         if trace.unsettled:
             raise UnsupportedError(
-                f"the step changes {trace.unsettled} when it runs; hold what changes in a kb.nn.Buffer"
+                f"the step {trace.unsettled} when it runs, which a program would not do again; hold what changes in a "
+                f"kb.nn.Buffer"
             )
         if trace.states:
             raise UnsupportedError("the loss changes the buffers of a module that is not the one being trained")
         loss, *others = trace.outputs
+        if loss.dtype not in (np.float32, np.float64):  # which the native loop reads
+            loss = astype(loss, dtype=np.dtype(np.float64))
         results, ys = others[:count], others[count : count + len(sizes)] if self.outputs else []
         moved = [k for k in range(count) if results[k] is not trace.inputs[k]]
         wanted = [loss, *(results[k] for k in moved), *ys]
@@ -190,7 +206,7 @@ class NativeSteps:
         frame.point(of[0], value)
         held = list(zip(trace.captured, buffers[len(trace.inputs) :]))
         start = count + 2
-        return _Kind(frame, buffers[start : start + len(sizes)], of[1 + len(moved) :], value, held)
+        return _Kind(frame, buffers[start : start + len(sizes)], of[1 + len(moved) :], value, held, trace)
 
     def _update(self, state: Sequence[Any], x: Any, t: Any, rows: Sequence[Any], back: Any) -> tuple[list[Any], Slopes]:
         """The loss, the new state and the outputs, as a function of tensors; and the gradients on the way."""
@@ -351,6 +367,14 @@ class NativeSteps:
             found.append(Stretch(kind.frame, same - k, stop - first, moves, kind.loss))
             k = same
         return found
+
+
+def _nested(optimizer: Any) -> list[Any]:
+    """The optimizer, and those that it wraps."""
+    found = [optimizer]
+    while hasattr(found[-1], "optimizer"):
+        found.append(found[-1].optimizer)
+    return found
 
 
 class Failed(TrainingError):

@@ -97,7 +97,8 @@ class Step:
         clip: Callable[[Any], Any] | None,
     ) -> None:
         self.model, self.loss, self.optimizer, self.x, self.t, self.clip = model, loss, optimizer, x, t, clip
-        self.trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.known = dict(model.named_parameters())
+        self.trained = {name: p for name, p in self.known.items() if p.requires_grad}
         modules = dict(model.named_modules())
         self.buffered = []
         for name, _ in model.named_buffers():
@@ -107,7 +108,7 @@ class Step:
     def state(self) -> State:
         """The model's present parameters and buffers, with a fresh optimizer."""
         params = {name: p.value for name, p in self.trained.items()}
-        return State(params, self._buffers(), self.optimizer.init(params))
+        return State(params, self.buffers(), self.optimizer.init(params))
 
     def bind(self, state: State) -> None:
         """Give the model the parameters and buffers of a state."""
@@ -117,7 +118,8 @@ class Step:
             if getattr(owner, attribute).value is not state.buffers[name]:
                 setattr(owner, attribute, state.buffers[name])
 
-    def _buffers(self) -> dict[str, Any]:
+    def buffers(self) -> dict[str, Any]:
+        """The values of the model's buffers, by path."""
         return {name: getattr(owner, attribute).value for name, owner, attribute in self.buffered}
 
     def __call__(self, state: State, order: Any, batches: Sequence[Batch], outputs: Any) -> tuple[State, float, int]:
@@ -141,7 +143,7 @@ class Step:
         if self.clip is not None:
             grads = self.clip(grads)
         params, memory = self.optimizer.update(grads, state.optimizer, state.params)
-        return State(params, self._buffers() if self.buffered else state.buffers, memory), total, seen
+        return State(params, self.buffers() if self.buffered else state.buffers, memory), total, seen
 
 
 def added(sums: dict[str, Any], found: dict[str, Any], count: int) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def slopes(
     back : callable
         In place of `reverse_mode`, for who wants to see what happens there.
     """
-    variables = {name: _variable(name, p) for name, p in params.items()}
+    variables = {name: _variable(name, p, step.trained[name].requires_grad) for name, p in params.items()}
     total: Any = None
     grads: dict[str, Any] = {}
     outputs = []
@@ -78,8 +78,8 @@ def slopes(
     return Slopes(total, grads, clipped, buffers, outputs)
 
 
-def _variable(name: str, p: Any) -> Any:
+def _variable(name: str, p: Any, wanted: bool) -> Any:
     node = bind(p)
     assert isinstance(node, Node)
-    node.requires_grad, node.name = True, name
+    node.requires_grad, node.name = wanted, name
     return node
