@@ -27,7 +27,7 @@ class Line:
     agreement : Agreement or None
         The result beside numerical differentiation.
     note : str
-        A sentence, or nothing.
+        A sentence, or nothing. What stands between backquotes in it is a formula.
     """
 
     symbol: Expr

@@ -19,8 +19,8 @@ TABLE = {
     "backward text": (
         "From the output back to the inputs. By the chain rule the gradient of a value is the sum, over all "
         "that use it, of the user's gradient times the local derivative.",
-        "出力から入力へさかのぼる。連鎖律により、ある値の勾配は、その値を使うすべての演算についての「その演算"
-        "の勾配 × 局所微分」の和になる。",
+        "出力から入力へさかのぼる。連鎖律により、ある値の勾配は、"
+        "その値を使うすべての演算についての「その演算の勾配 × 局所微分」の和になる。",
     ),
     "forward layer": ("Forward, layer {path} ({kind})", "順伝播、層 {path}({kind})"),
     "backward layer": ("Backward, layer {path} ({kind})", "逆伝播、層 {path}({kind})"),
@@ -58,14 +58,14 @@ TABLE = {
     "paths text": (
         "By the chain rule the gradient is the sum, over all paths, of the products of the local derivatives "
         "along the path. There are {count} paths; the {shown} with the largest contributions follow.",
-        "連鎖律により、勾配は「経路に沿った局所微分の積」をすべての経路について足したものになる。経路は {coun"
-        "t} 本あり、寄与の大きいものから {shown} 本を示す。",
+        "連鎖律により、勾配は「経路に沿った局所微分の積」をすべての経路について足したものになる。"
+        "経路は {count} 本あり、寄与の大きいものから {shown} 本を示す。",
     ),
     "paths all": (
         "By the chain rule the gradient is the sum, over all paths, of the products of the local derivatives "
         "along the path. There are {count} paths, the largest contribution first.",
-        "連鎖律により、勾配は「経路に沿った局所微分の積」をすべての経路について足したものになる。経路は {coun"
-        "t} 本で、寄与の大きい順に示す。",
+        "連鎖律により、勾配は「経路に沿った局所微分の積」をすべての経路について足したものになる。"
+        "経路は {count} 本で、寄与の大きい順に示す。",
     ),
     "path": ("Path {number} contributes {value}", "経路 {number} の寄与 {value}"),
     "rest": ("the other {count} paths", "残りの {count} 本の経路"),
@@ -77,10 +77,11 @@ TABLE = {
     ),
     "net forward": ("Forward: from the input to the error", "順伝播: 入力から誤差まで"),
     "net indices": (
-        "i counts the units of the layer before, j those of a hidden layer, k those of the output layer, all "
-        "from 0 as in Python. u goes into an activation, y comes out of it, t is the target, E the error.",
-        "添字は、i が前の層、j が隠れ層、k が出力層のユニットを表し、Python と同じく 0 から数える。u は活性化"
-        "関数の入力、y はその出力、t は目標値、E は誤差。",
+        "`i` counts the units of the layer before, `j` those of a hidden layer, `k` those of the output "
+        "layer, all from 0 as in Python. `u` goes into an activation, `y` comes out of it, `t` is the "
+        "target, `E` the error.",
+        "添字は、`i` が前の層、`j` が隠れ層、`k` が出力層のユニットを表し、Python と同じく 0 から数える。"
+        "`u` は活性化関数の入力、`y` はその出力、`t` は目標値、`E` は誤差。",
     ),
     "net layer": (
         "Layer {path}: {before} inputs, {units} units.",
@@ -102,64 +103,67 @@ TABLE = {
         "誤差から、出力層のバイアス・重み・入力の勾配までを求める。",
     ),
     "five steps": (
-        "The gradient of y_j came from the layer behind; the rest goes as in the output layer.",
-        "y_j の勾配は後ろの層から届いている。以降は出力層と同じように進む。",
+        "The gradient of `y_j` came from the layer behind; the rest goes as in the output layer.",
+        "`y_j` の勾配は後ろの層から届いている。以降は出力層と同じように進む。",
     ),
     "step loss": (
         "How the error changes with each output: from the loss.",
         "誤差を出力で微分する(損失関数から決まる)。",
     ),
     "step activation": (
-        "How the output changes with u: the derivative of the activation.",
-        "活性化関数の微分: 出力を u で微分する。",
+        "How the output changes with `u`: the derivative of the activation.",
+        "活性化関数の微分: 出力を `u` で微分する。",
     ),
     "step delta": (
-        "The chain rule: delta_k is the gradient of u_k, (1) times (2).",
-        "連鎖律により (1) と (2) の積をとる。delta_k は u_k の勾配。",
+        "The chain rule: `delta_k` is the gradient of `u_k`, (1) times (2).",
+        "連鎖律により (1) と (2) の積をとる。`delta_k` は `u_k` の勾配。",
     ),
     "step hidden delta": (
-        "The chain rule: delta_j is the gradient of u_j, (1) times the gradient of y_j.",
-        "連鎖律により (1) と y_j の勾配の積をとる。delta_j は u_j の勾配。",
+        "The chain rule: `delta_j` is the gradient of `u_j`, (1) times the gradient of `y_j`.",
+        "連鎖律により (1) と `y_j` の勾配の積をとる。`delta_j` は `u_j` の勾配。",
     ),
     "step bias": (
-        "u changes by 1 when the bias changes by 1: the bias receives delta itself.",
-        "バイアスが 1 変わると u も 1 変わるので、バイアスの勾配は delta そのもの。",
+        "`u` changes by 1 when the bias changes by 1: the bias receives `delta` itself.",
+        "バイアスが 1 変わると `u` も 1 変わるので、バイアスの勾配は `delta` そのもの。",
     ),
     "step weight": (
-        "The weight's gradient: u_{b} changes by {below}_{a} when w_{a}{b} changes by 1.",
-        "重みの勾配: w_{a}{b} が 1 変わると u_{b} は {below}_{a} だけ変わる。",
+        "The weight's gradient: `u_{b}` changes by `{below}_{a}` when `w_{a}{b}` changes by 1.",
+        "重みの勾配: `w_{a}{b}` が 1 変わると `u_{b}` は `{below}_{a}` だけ変わる。",
     ),
     "step through": (
-        "What reaches {below}_{a} by way of unit {b}: u_{b} changes by w_{a}{b} when {below}_{a} changes by "
-        "1.",
-        "ユニット {b} を経由して {below}_{a} に届く分: {below}_{a} が 1 変わると u_{b} は w_{a}{b} だけ変わる。",
+        "What reaches `{below}_{a}` by way of unit {b}: `u_{b}` changes by `w_{a}{b}` when `{below}_{a}` "
+        "changes by 1.",
+        "ユニット {b} を経由して `{below}_{a}` に届く分: `{below}_{a}` が 1 変わると `u_{b}` は `w_{a}{b}` だけ変わる。",
     ),
     "step chain": (
-        "The input's gradient. It changes every u_{b}, and each of them changes E: the chain rule of several "
-        "variables sums over {b}.",
-        "入力の勾配。入力はすべての u_{b} を変え、それぞれが E を変えるので、多変数の連鎖律により {b} につい"
-        "て和をとる。",
+        "The input's gradient. It changes every `u_{b}`, and each of them changes E: the chain rule of "
+        "several variables sums over {b}.",
+        "入力の勾配。入力はすべての `u_{b}` を変え、それぞれが E を変えるので、"
+        "多変数の連鎖律により {b} について和をとる。",
     ),
     "step vanish": (
-        "In u_{b} = sum_q w_q{b} {below}_q + b_{b} every term but the one with q = {a} is constant in "
-        "{below}_{a}, so its derivative vanishes.",
-        "u_{b} = sum_q w_q{b} {below}_q + b_{b} のうち {below}_{a} を含むのは q = {a} の項だけで、ほかの項の"
-        "微分は 0 になる。",
+        "In `u_{b}` = `sum_q w_q{b} {below}_q + b_{b}` every term but the one with `q = {a}` is constant in "
+        "`{below}_{a}`, so its derivative vanishes.",
+        "`u_{b}` = `sum_q w_q{b} {below}_q + b_{b}`"
+        " のうち `{below}_{a}` を含むのは `q = {a}` の項だけで、"
+        "ほかの項の微分は 0 になる。",
     ),
     "step softmax": (
-        "Each softmax output depends on every u_k: a full Jacobian. (q == k) is 1 for q = k and 0 otherwise.",
-        "softmax の各出力はすべての u_k に依存するので、微分はヤコビ行列になる。(q == k) は q = k のとき 1、"
-        "それ以外は 0。",
+        "Each softmax output depends on every `u_k`: a full Jacobian. `(q == k)` is 1 for `q = k` and 0 "
+        "otherwise.",
+        "softmax の各出力はすべての `u_k` に依存するので、微分はヤコビ行列になる。"
+        "`(q == k)` は `q = k` のとき 1、それ以外は 0。",
     ),
     "step softmax sum": (
-        "The chain rule of several variables: u_k changes all outputs y_q, so its gradient, delta_k, is a "
-        "sum over q.",
-        "多変数の連鎖律: u_k はすべての出力 y_q を変えるので、u_k の勾配 delta_k は q についての和になる。",
+        "The chain rule of several variables: `u_k` changes all outputs `y_q`, so its gradient, `delta_k`, "
+        "is a sum over q.",
+        "多変数の連鎖律: `u_k` はすべての出力 `y_q` を変えるので、"
+        "`u_k` の勾配 `delta_k` は q についての和になる。",
     ),
-    "step softmax put": ("With (1) and (2) put in, y_q cancels.", "(1) と (2) を代入すると、y_q が約分される。"),
+    "step softmax put": ("With (1) and (2) put in, `y_q` cancels.", "(1) と (2) を代入すると、`y_q` が約分される。"),
     "step softmax ones": (
-        "The targets sum to 1, and all that is left is y_k - t_k.",
-        "目標値の和は 1 なので、y_k - t_k だけが残る。",
+        "The targets sum to 1, and all that is left is `y_k - t_k`.",
+        "目標値の和は 1 なので、`y_k - t_k` だけが残る。",
     ),
     "net batch": ("Over all {rows} examples", "全 {rows} データについて"),
     "net batch text": (

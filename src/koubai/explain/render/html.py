@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from koubai.explain.formula.mathml import to_mathml
 from koubai.explain.phrases import Phrases
-from koubai.explain.render.parts import agreement_text, steps_of
+from koubai.explain.render.parts import agreement_text, in_words, steps_of
 
 if TYPE_CHECKING:
     from koubai.explain.derivation import Explanation, Line
@@ -41,7 +41,7 @@ def to_html(explanation: Explanation) -> str:
     for section in explanation.sections:
         parts.append(f"<h3>{escape(section.title)}</h3>")
         if section.text:
-            parts.append(f"<p>{escape(section.text)}</p>")
+            parts.append(f"<p>{_words(section.text)}</p>")
         parts += [_line(line, say, explanation.digits) for line in section.lines]
     return "\n".join([*parts, "</section>"])
 
@@ -66,6 +66,10 @@ body {{ font-family: system-ui, "Hiragino Sans", "Noto Sans JP", sans-serif; mar
 </html>"""
 
 
+def _words(sentence: str) -> str:
+    return in_words(sentence, to_mathml, escape)
+
+
 def _line(line: Line, say: Phrases, digits: int) -> str:
     symbol = to_mathml(line.symbol, digits, say.lang)
     steps = [to_mathml(step, digits, say.lang) for step in steps_of(line, digits)]
@@ -73,5 +77,5 @@ def _line(line: Line, say: Phrases, digits: int) -> str:
     agreement = agreement_text(line, say, digits)
     kind = "check" if line.agreement is None or line.agreement.ok else "check off"
     check = f'\n<span class="{kind}">{escape(agreement)}</span>' if agreement else ""
-    note = f'\n<p class="note">{escape(line.note)}</p>' if line.note else ""
+    note = f'\n<p class="note">{_words(line.note)}</p>' if line.note else ""
     return f'<div class="line">\n<div class="steps">{shown}{check}</div>{note}\n</div>'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from koubai.explain.formula import to_plain
 from koubai.explain.formula.latex import escaped, to_latex
 from koubai.explain.phrases import Phrases
-from koubai.explain.render.parts import agreement_text, steps_of
+from koubai.explain.render.parts import agreement_text, in_words, steps_of
 
 if TYPE_CHECKING:
     from koubai.explain.derivation import Explanation, Line
@@ -35,7 +35,7 @@ def to_latex_body(explanation: Explanation) -> str:
     for section in explanation.sections:
         parts.append(f"\\subsection*{{{_words(section.title)}}}")
         if section.text:
-            parts.append(_words(section.text))
+            parts.append(_sentence(section.text))
         for noted, group in groupby(section.lines, key=lambda line: bool(line.note)):
             lines = list(group)
             blocks = [[line] for line in lines] if noted else [lines]
@@ -53,7 +53,7 @@ def _equations(lines: Sequence[Line], say: Phrases, explanation: Explanation) ->
     """Lines aligned at their equals signs, then the note of the last one."""
     body = " \\\\\n".join(row for line in lines for row in _rows(line, say, explanation.digits))
     text = f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
-    return f"{text}\n{_words(lines[-1].note)}" if lines[-1].note else text
+    return f"{text}\n{_sentence(lines[-1].note)}" if lines[-1].note else text
 
 
 def _rows(line: Line, say: Phrases, digits: int) -> list[str]:
@@ -67,6 +67,10 @@ def _rows(line: Line, say: Phrases, digits: int) -> list[str]:
     if agreement:
         rows[-1] += f" \\quad \\text{{({_words(agreement).strip()})}}"
     return rows
+
+
+def _sentence(sentence: str) -> str:
+    return in_words(sentence, lambda formula: f"${to_latex(formula)}$", _words)
 
 
 def _words(text: str) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from koubai.explain.formula import Array, Expr, Number, Text, to_plain
+from koubai.errors import UsageError
+from koubai.explain.formula import Array, Expr, Number, Text, parse, to_plain
 from koubai.explain.formula.plain import number_text
 from koubai.explain.phrases import Phrases
 
 if TYPE_CHECKING:
     from koubai.explain.derivation import Line
 
-__all__ = ["agreement_text", "result_of", "steps_of"]
+__all__ = ["agreement_text", "in_words", "result_of", "steps_of"]
 
 
 def result_of(line: Line) -> Expr | None:
@@ -25,6 +27,19 @@ def result_of(line: Line) -> Expr | None:
         return Text(f"({', '.join(shapes)})")
     array = np.asarray(line.result)
     return Number(array[()]) if array.ndim == 0 else Array(array)
+
+
+def in_words(sentence: str, formula: Callable[[Expr], str], words: Callable[[str], str]) -> str:
+    """A sentence rendered: what stands between backquotes is a formula, the rest words."""
+    parts = sentence.split("`")
+    return "".join(_formula_or_words(part, formula, words) if i % 2 else words(part) for i, part in enumerate(parts))
+
+
+def _formula_or_words(text: str, formula: Callable[[Expr], str], words: Callable[[str], str]) -> str:
+    try:
+        return formula(parse(text))
+    except UsageError:
+        return words(text)
 
 
 def steps_of(line: Line, digits: int) -> list[Expr]:

@@ -9,7 +9,7 @@ from unicodedata import east_asian_width
 from koubai.explain.formula import Array, to_plain
 from koubai.explain.formula.plain import number_text, summarized
 from koubai.explain.phrases import Phrases
-from koubai.explain.render.parts import agreement_text, steps_of
+from koubai.explain.render.parts import agreement_text, in_words, steps_of
 
 if TYPE_CHECKING:
     from koubai.explain.derivation import Explanation, Line
@@ -26,7 +26,7 @@ def to_text(explanation: Explanation) -> str:
     parts = [explanation.title, "=" * columns(explanation.title)]
     for section in explanation.sections:
         parts += ["", section.title, "-" * columns(section.title)]
-        parts += folded(section.text, "") if section.text else []
+        parts += folded(_words(section.text), "") if section.text else []
         before = 2
         for line in section.lines:
             rows = _line(line, say, explanation.digits)
@@ -57,7 +57,7 @@ def _line(line: Line, say: Phrases, digits: int) -> list[str]:
     if agreement:
         fits = columns(rows[-1]) + columns(agreement) + 3 <= WIDTH
         rows = [*rows[:-1], f"{rows[-1]}   {agreement}"] if fits else [*rows, f"{INDENT * 2}{agreement}"]
-    return rows + (folded(line.note, INDENT * 2) if line.note else [])
+    return rows + (folded(_words(line.note), INDENT * 2) if line.note else [])
 
 
 def _rows(array: Any, digits: int) -> list[str]:
@@ -68,6 +68,10 @@ def _rows(array: Any, digits: int) -> list[str]:
     more = "" if complete or not cells or array.shape[-1] == len(cells[0]) else "  ..."
     rows = [f"[ {'  '.join(c.rjust(w) for c, w in zip(row, widths))}{more} ]" for row in cells]
     return rows if complete else [*rows, f"... ({' × '.join(map(str, array.shape))})"]
+
+
+def _words(sentence: str) -> str:
+    return in_words(sentence, to_plain, str)
 
 
 def folded(text: str, indent: str) -> list[str]:
