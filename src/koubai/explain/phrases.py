@@ -133,7 +133,8 @@ TABLE = {
     "step through": (
         "What reaches `{below}_{a}` by way of unit {b}: `u_{b}` changes by `w_{a}{b}` when `{below}_{a}` "
         "changes by 1.",
-        "ユニット {b} を経由して `{below}_{a}` に届く分: `{below}_{a}` が 1 変わると `u_{b}` は `w_{a}{b}` だけ変わる。",
+        "ユニット {b} を経由して `{below}_{a}` に届く分: "
+        "`{below}_{a}` が 1 変わると `u_{b}` は `w_{a}{b}` だけ変わる。",
     ),
     "step chain": (
         "The input's gradient. It changes every `u_{b}`, and each of them changes E: the chain rule of "
