@@ -150,6 +150,14 @@ def test_elementwise_steps_are_diagonal_and_rows_of_softmax_are_not() -> None:
     assert (softmax != 0).all()
 
 
+def test_a_step_that_does_not_look_at_its_input_sends_nothing() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Lambda(knp.ones_like), nn.Linear(2, 1))
+    sent = kb.messages(model, np.ones((3, 2)), np.zeros((3, 1)), "mse")
+    assert sent[1].shape == (3, 2, 2)
+    assert not np.any(sent[1])
+    assert not np.any(sent[0])
+
+
 def test_diagonals_hold_no_nan_where_a_slope_is_infinite() -> None:
     model = nn.Sequential(nn.Lambda(knp.sqrt))
     with np.errstate(divide="ignore"):

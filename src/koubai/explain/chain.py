@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from koubai.errors import ShapeError, UnsupportedError
-from koubai.graph import Call, Node, calling, constant, recording, topological
+from koubai.graph import Call, Node, calling, constant, recording
 from koubai.nn import Module, Sequential, standing_in
+from koubai.ops.define import is_elementwise
 from koubai.tensor import Tensor
 
-__all__ = ["Step", "chain_of", "flow"]
+__all__ = ["Step", "acts_by_place", "chain_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,17 @@ def _calls(who: str, model: Module, start: Any) -> list[Step]:
     """The steps of a model with a forward of its own, read from the graph that it leaves."""
     name = type(model).__name__
     output = _array(who, name, model(start))
-    passed = flow(start, output)
+    passed = _flow(start, output)
+    users: dict[Any, list[Any]] = {}
+    for node in passed:
+        for x in node.inputs:
+            if isinstance(x, Node):
+                users.setdefault(x, []).append(node)
     steps: list[Step] = []
     at = start
     for call, inside in _units(model, passed).items():
         unit = _name(call.path, call.kind)
-        before, after = _ends(who, unit, inside, passed, output)
+        before, after = _ends(who, unit, inside, passed, users, output)
         if before is not at:
             steps.append(_between(who, at, before, start))
         _inner(who, unit, before, after, start)
@@ -122,10 +129,24 @@ def _calls(who: str, model: Module, start: Any) -> list[Step]:
     return steps or [Step(name, start, output)]
 
 
-def flow(start: Any, output: Any) -> dict[Any, None]:
-    """What depends on the start, and the start itself; inputs before their users."""
+def acts_by_place(before: Any, after: Any) -> bool:
+    """Whether each number of `after` is a function of the one number of `before` at its place."""
+    if after is before:
+        return True
+    steps = [node for node in _flow(before, after) if node is not before]
+    return bool(steps) and all(is_elementwise(node.op) and node.shape == before.shape for node in steps)
+
+
+def _flow(start: Any, output: Any) -> dict[Any, None]:
+    """What depends on the start on the way to the output, and the start itself; inputs before their users."""
+    reached, waiting = {start, output}, [output]
+    while waiting:
+        for x in waiting.pop().inputs:
+            if isinstance(x, Node) and x not in reached:
+                reached.add(x)
+                waiting.append(x)
     found = {start: None}
-    for node in topological([output]):
+    for node in sorted(reached - {start}, key=attrgetter("number")):
         if any(isinstance(x, Node) and x in found for x in node.inputs):
             found[node] = None
     return found
@@ -146,11 +167,12 @@ def _units(model: Module, nodes: Iterable[Any]) -> dict[Call, set[Any]]:
     return units
 
 
-def _ends(who: str, unit: str, inside: set[Any], passed: dict[Any, None], output: Any) -> tuple[Any, Any]:
+def _ends(
+    who: str, unit: str, inside: set[Any], passed: dict[Any, None], users: dict[Any, list[Any]], output: Any
+) -> tuple[Any, Any]:
     """The one value that a call takes and the one that it gives."""
     entering = {x for node in inside for x in node.inputs if isinstance(x, Node) and x in passed and x not in inside}
-    users = (node for node in passed if node not in inside)
-    leaving = {x for node in users for x in node.inputs if isinstance(x, Node) and x in inside} | ({output} & inside)
+    leaving = {x for x in inside if x is output or any(node not in inside for node in users.get(x, ()))}
     if len(entering) != 1 or len(leaving) != 1:
         what = f"takes {len(entering)} values" if len(entering) != 1 else f"gives {len(leaving)} values"
         raise _no_chain(who, f"{unit} {what} of the pass")
@@ -173,7 +195,7 @@ def _inner(who: str, what: str, before: Any, after: Any, start: Any) -> list[Any
                 waiting.append(x)
     if start in seen:
         raise _no_chain(who, f"{what} also uses a value from before the step ahead of it")
-    return [node for node in flow(before, after) if node is not before]
+    return [node for node in _flow(before, after) if node is not before]
 
 
 def _no_chain(who: str, why: str) -> UnsupportedError:

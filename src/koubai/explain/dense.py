@@ -9,16 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from koubai.explain.chain import acts_by_place
 from koubai.nn import Dropout, Identity, Linear, Module, Sequential
-from koubai.ops.define import is_elementwise
 from koubai.tensor import Tensor
 
 __all__ = ["DenseLayer", "dense_layers"]
-
-MOST_UNITS = 4
-SHOWN = 3
-MOST_WEIGHTS = 6
-STEP = 2.0**-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,7 @@ def dense_layers(model: Module, x: Tensor) -> list[DenseLayer] | None:
         elif layers and layers[-1].activation is None and not module.count_parameters():
             y = module(before)
             last = layers[-1]
-            if y.shape != before.shape or not _acts_elementwise(y, before):
+            if y.shape != before.shape or not acts_by_place(before, y):
                 return None
             layers[-1] = DenseLayer(last.path, last.linear, module, last.before, last.u, y)
         else:
@@ -80,16 +75,3 @@ def _leaves(model: Module) -> Iterator[tuple[str, Module]]:
             waiting.extend(reversed(inner))
         else:
             yield path, module
-
-
-def _acts_elementwise(y: Tensor, before: Tensor) -> bool:
-    """Whether every op between the two acts on each element by itself."""
-    stack = [y]
-    while stack:
-        node = stack.pop()
-        if node is before:
-            continue
-        if node.op is not None and not is_elementwise(node.op):
-            return False
-        stack.extend(x for x in node.inputs if isinstance(x, Tensor))
-    return True

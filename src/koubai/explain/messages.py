@@ -9,12 +9,11 @@ import numpy as np
 
 from koubai.diff import reverse_mode
 from koubai.errors import DTypeError, UnsupportedError
-from koubai.explain.chain import Step, chain_of, flow
+from koubai.explain.chain import Step, acts_by_place, chain_of
 from koubai.explain.examples import Pull, each_alone, refuse_interaction, refuse_loss
 from koubai.nn import Module
 from koubai.nn.examples import aligned, as_pair
 from koubai.nn.losses.lookup import loss_function
-from koubai.ops.define import is_elementwise
 from koubai.tensor import grad
 
 __all__ = ["Messages", "messages"]
@@ -120,7 +119,7 @@ def _sent(step: Step, received: Array) -> tuple[Array, Array]:
             f"messages: those of {step.name} would be {rows} x {receivers} x {senders} numbers, more than {MOST:,}; "
             f"give fewer examples, or a smaller layer"
         )
-    if _is_diagonal(before, after):
+    if acts_by_place(before, after):
         (g,) = reverse_mode([after], [received], [before], record=False)
         flat = np.asarray(g).reshape(rows, receivers)
         sent = np.zeros((rows, receivers, receivers), flat.dtype)
@@ -133,9 +132,3 @@ def _sent(step: Step, received: Array) -> tuple[Array, Array]:
     stack = pull(one_each.reshape(senders, *received.shape))
     sent = np.ascontiguousarray(stack.reshape(senders, rows, receivers).transpose(1, 2, 0))
     return sent, sent.sum(axis=-1).reshape(before.shape)
-
-
-def _is_diagonal(before: Any, after: Any) -> bool:
-    """Whether each number of `after` is a function of the one number of `before` at its place."""
-    steps = [node for node in flow(before, after) if node is not before]
-    return all(is_elementwise(node.op) and node.shape == before.shape for node in steps)

@@ -142,11 +142,11 @@ def misconceptions(output: Tensor | Record, lang: Language = "en") -> Misconcept
 
 def _beside(right: Record, order: list[RecordNode], mistake: Mistake) -> Misconception:
     wrong = gradients_with(right, mistake)
-    parted = [node for node in order if not _same(node.grad, wrong.get(node))]
+    parted = dict.fromkeys(node for node in order if not _same(node.grad, wrong.get(node)))
     leaves = tuple(node.symbol for node in right.nodes if node.op is None and node in parted)
     if not parted:
         return Misconception(mistake.key, mistake.en, mistake.ja)
-    first = parted[0]
+    first = next(iter(parted))
     return Misconception(
         mistake.key,
         mistake.en,
