@@ -16,6 +16,7 @@ import pytest
 import koubai as kb
 from koubai.check.random_graphs import RandomGraph
 from koubai.errors import UsageError
+from koubai.explain.dense import dense_layers
 from koubai.explain.formula import parse
 from koubai.explain.paths import paths_from
 from koubai.explain.replay import Replay
@@ -182,6 +183,71 @@ def test_a_batch_is_explained_for_one_row_and_over_all() -> None:
     assert first.text != second.text
     check_agreement(first)
     check_numbers(second)
+
+
+def test_a_model_keeps_what_its_layers_store() -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(2, 3), kb.nn.BatchNorm1d(3), kb.nn.Linear(3, 1))
+    before = model.state_dict()
+    kb.explain(model, np.array([[0.5, -1.0], [1.0, 2.0]]), np.zeros((2, 1)), "mse")
+    assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("wrt", [None, "0.weight"])
+def test_targets_without_an_axis_of_their_own_are_aligned_as_in_fit(wrt: str | None) -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Tanh(), kb.nn.Linear(2, 1))
+    x, t, index = np.array([[0.5, -1.0], [1.0, 2.0]]), np.array([1.0, 0.0]), None if wrt is None else (0, 0)
+    flat, column = (kb.explain(model, x, targets, "mse", wrt=wrt, index=index) for targets in (t, t[:, None]))
+    assert flat.text == column.text
+
+
+def test_a_users_loss_is_not_taken_for_one_of_the_same_name() -> None:
+    def mse(y: Any, t: Any) -> Any:
+        return ((y - t) ** 2).sum() / 8
+
+    model, x, t, _ = mazur()
+    explanation = kb.explain(model, x, t, mse)
+    assert "(sum_k (y_k - t_k)^2)/K" not in explanation.text
+    assert "(sum_k (y_k - t_k)^2)/K" in kb.explain(model, x, t, kb.nn.losses.mse).text
+    assert check_numbers(explanation) > 30
+
+
+def test_classes_as_probabilities() -> None:
+    model, x = kb.nn.Sequential(kb.nn.Linear(2, 3)).astype(np.float64), np.array([[0.5, -1.0]])
+    explanation = kb.explain(model, x, np.array([[0.2, 0.5, 0.3]]), "cross_entropy")
+    assert check_numbers(explanation) > 10
+    assert check_agreement(explanation) > 10
+
+
+def test_outputs_far_from_0_inside_of_a_loss() -> None:
+    model, x = kb.nn.Sequential(kb.nn.Linear(1, 1)).astype(np.float64), np.array([[-900.0]])
+    model[0].weight.assign([[1.0]])
+    with np.errstate(over="raise"):
+        assert "y_0 = 1/(1 + e^-u_0)" in kb.explain(model, x, np.array([[0.0]]), "binary_cross_entropy").text
+
+
+def test_another_gradient_than_1_to_start_with() -> None:
+    x = leaf(2.0, "x")
+    explanation = kb.explain(kb.record(x * x + x, 5.0))
+    assert "with the gradient that was given" in explanation.text
+    assert "All together" not in explanation.text
+    assert "All together" in kb.explain(x * x + x).text
+    spread = kb.explain(kb.record(x * np.array([1.0, 2.0]), np.ones(2)))
+    assert "∂v1/∂x = [1, 2] = 3" not in spread.text
+    assert check_agreement(spread) > 0
+
+
+def test_an_activation_of_many_ways_is_walked_once() -> None:
+    """From input to output lead 2^60 ways: a walk that follows each of them does not end."""
+
+    def halved(x: Any) -> Any:
+        for _ in range(60):
+            x = 0.25 * x + 0.25 * x
+        return x
+
+    model = kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Lambda(halved), kb.nn.Linear(2, 1))
+    layers = dense_layers(model, kb.tensor(np.ones((1, 2)), requires_grad=True))
+    assert layers is not None
+    assert [layer.kind for layer in layers] == ["Lambda", ""]
 
 
 def test_other_models_are_explained_op_by_op() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from koubai.explain.computation import name_of, partial
+from koubai.explain.computation import name_of, partial, starts_with_one
 from koubai.explain.derivation import Line
 from koubai.explain.formula import (
     Expr,
@@ -34,9 +34,10 @@ MOST_PARTS = 60  # of one formula: what is longer cannot be read
 def closed_forms(record: Record, replay: Replay) -> tuple[Line, ...]:
     """The output and its gradients by the leaves, written in the leaves.
 
-    Nothing where that would be too long to read, or an op mixes elements.
+    Nothing where that would be too long to read, an op mixes elements, or the backward pass starts with a gradient that
+    was given.
     """
-    if len(record) > MOST_NODES or record.output.operation is None:
+    if len(record) > MOST_NODES or record.output.operation is None or not starts_with_one(record.output):
         return ()
     values: dict[RecordNode, Expr] = {}
     for node in record.nodes:

@@ -39,6 +39,7 @@ __all__ = [
     "local_element",
     "name_of",
     "partial",
+    "starts_with_one",
 ]
 
 MOST_NODES = 300
@@ -143,7 +144,7 @@ def backward_line(
     agreement = replay.agreement(node, most=most)
     edges = node.messages
     if not edges:
-        note = say("start", output=node.symbol) if np.size(node.grad) == 1 else say("given")
+        note = say("start", output=node.symbol) if starts_with_one(node) else say("given")
         return Line(symbol, (), node.grad, agreement, note)
     steps = [_sum(_chain(record, edge) for edge in edges), _sum(_message(record, edge) for edge in edges)]
     if all(_all_showable(edge) for edge in edges):
@@ -191,6 +192,11 @@ def name_of(x: Any) -> Expr:
 def partial(record: Record, node: RecordNode) -> Derivative:
     """The derivative of the output by a node."""
     return Derivative(Symbol.from_key(record.output.symbol), Symbol.from_key(node.symbol))
+
+
+def starts_with_one(output: RecordNode) -> bool:
+    """Whether the backward pass starts with dy/dy = 1 of a single number y."""
+    return np.size(output.grad) == 1 and bool(output.grad == 1)
 
 
 def _formula(node: RecordNode) -> OpFormula:

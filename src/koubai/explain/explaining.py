@@ -15,8 +15,9 @@ from koubai.explain.phrases import Phrases
 from koubai.explain.record import Record, record
 from koubai.explain.replay import Replay
 from koubai.explain.ways import ways
-from koubai.nn import Module
-from koubai.nn.examples import as_pair
+from koubai.graph import Node
+from koubai.nn import Module, standing_in
+from koubai.nn.examples import aligned, as_pair
 from koubai.nn.losses.lookup import loss_function
 from koubai.tensor import Tensor, tensor
 
@@ -43,7 +44,7 @@ def explain(
       contribute most to its gradient first.
     - ``explain(model, x, t, loss)``: a network of dense layers layer by layer, for one example, in six steps for the
       output layer and five for each hidden layer; any other model op by op. With ``wrt`` and ``index`` the paths from
-      one weight.
+      one weight. What layers store meanwhile (running means, counters) is dropped.
 
     Each gradient is compared with numerical differentiation (central differences in float64).
 
@@ -84,13 +85,18 @@ def explain(
     >>> import koubai as kb
     >>> x = kb.tensor(2.0, requires_grad=True, name="x")
     >>> y = kb.tensor(3.0, requires_grad=True, name="y")
-    >>> print(kb.explain(x * y, wrt=x))  # doctest: +SKIP
+    >>> for line in kb.explain(kb.numpy.sin(x) * y).text.splitlines()[-3:]:
+    ...     print(line)
+      v2 = sin(x) y = 2.72789
+      ∂v2/∂x = y cos(x) = -1.24844   ✓ numerically -1.24844
+      ∂v2/∂y = sin(x) = 0.909297   ✓ numerically 0.909297
     """
     say = Phrases(lang)
     if not isinstance(digits, int) or not 1 <= digits <= 17:
         raise UsageError(f"explain: expected digits to be an integer from 1 to 17, got {digits!r}")
     if isinstance(what, Module):
-        return _of_model(what, x, t, loss, wrt, index, row, most, say, digits)
+        with standing_in(what, {}):
+            return _of_model(what, x, t, loss, wrt, index, row, most, say, digits)
     if x is not None or t is not None or loss is not None:
         raise UsageError("explain: x, t and loss belong to a model; for a tensor leave them out")
     if not isinstance(what, (Tensor, Record)):
@@ -118,22 +124,25 @@ def _of_model(
     function = loss_function(loss)
     x, t = as_pair((x, t), model, "explain")
     if wrt is not None or index is not None:
-        return ways(record(_named(function(model(x), t))), wrt, index, most, say, digits)
+        return ways(record(_error(model, x, t, function)), wrt, index, most, say, digits)
     if not -len(x) <= row < len(x):
         raise IndexingError(f"explain: there is no row {row} among {len(x)} examples; rows count from 0")
     one = tensor(x[row % len(x)][None], requires_grad=x.dtype.kind == "f", name="x")
     layers = dense_layers(model, one) if x.ndim == 2 else None
     if layers is None:
-        return explain(_named(function(model(x), t)), lang=say.lang, digits=digits)
-    target = t[row % len(x)][None]
-    sections = network_sections(layers, function(layers[-1].y, target), target, loss, say)
+        return explain(_error(model, x, t, function), lang=say.lang, digits=digits)
+    output = layers[-1].y
+    target = aligned(t[row % len(x)][None], output.value)
+    sections = network_sections(layers, function(output, target), target, loss, say)
     if len(x) > 1:
-        sections.append(_over_the_batch(record(_named(function(model(x), t))), model, len(x), say))
+        sections.append(_over_the_batch(record(_error(model, x, t, function)), model, len(x), say))
     name = type(model).__name__
     return Explanation(say("net title", model=name), tuple(sections), say.lang, digits)
 
 
-def _named(error: Tensor) -> Tensor:
+def _error(model: Module, x: Any, t: Any, loss: Callable[..., Any]) -> Tensor:
+    y: Any = model(x)
+    error: Tensor = loss(y, aligned(t, y.value) if isinstance(y, Node) else t)
     error.name = "E"
     return error
 

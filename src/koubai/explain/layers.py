@@ -14,7 +14,9 @@ from koubai.explain.formula import parse
 from koubai.explain.instances import instance
 from koubai.explain.record import record
 from koubai.explain.replay import Agreement, Replay, agreement_with
-from koubai.graph import Node
+from koubai.graph import Node, value_of
+from koubai.nn import sigmoid, softmax
+from koubai.nn.losses.lookup import loss_function
 from koubai.tensor import jvp
 
 __all__ = ["LOSSES", "Layer", "LossWords", "Numbers"]
@@ -49,6 +51,7 @@ LOSSES = {
     ),
     "cross_entropy": LossWords("-sum_k t_k ln(y_k)", "-t_k/y_k", "softmax"),
 }
+SQUASHING = {"sigmoid": sigmoid, "softmax": softmax}
 
 
 class Layer:
@@ -61,8 +64,10 @@ class Layer:
     before, u, y : arrays
         What comes in, what goes into the activation, what comes out. Where the loss has an activation of its own
         for the last layer, u and y are those of that one.
-    delta, beneath : tensors
-        The nodes that hold u and what comes in.
+    delta : Tensor
+        The node that holds u.
+    inner : str
+        The activation inside of the loss; empty where there is none.
     """
 
     def __init__(self, layer: DenseLayer, a: str, b: str, first: bool, inside_the_loss: str = "") -> None:
@@ -112,7 +117,7 @@ class Numbers:
     error : Tensor
         The loss there.
     target : array
-        The example's target, of shape (1, K); of class numbers (1,).
+        The example's target, of shape (1, K); of a class number (1,).
     loss : str or callable
     """
 
@@ -120,7 +125,7 @@ class Numbers:
         self.error = error
         self.record = record(error)
         self.replay = Replay(self.record)
-        self.words = LOSSES.get(loss if isinstance(loss, str) else getattr(loss, "__name__", ""))
+        self.words = _words_of(loss)
         inner = self.words.output if self.words is not None else ""
         last = len(layers) - 1
         self.layers = [
@@ -129,7 +134,8 @@ class Numbers:
         ]
         self.top = self.layers[-1]
         self.units = len(self.top.u)
-        self.t = np.eye(self.units)[int(np.ravel(target)[0])] if inner == "softmax" else np.ravel(target)
+        is_class = inner == "softmax" and np.ndim(target) == 1
+        self.t = np.eye(self.units)[int(target[0])] if is_class else np.ravel(target)
 
     def of(self, layer: Layer) -> Mapping[str, Number]:
         """The numbers to put in for the symbols in formulas of a layer, by index."""
@@ -192,9 +198,12 @@ class Numbers:
     def by_way_of(self, layer: Layer, j: int, k: int) -> Agreement | None:
         """Of what reaches input j by way of unit k only: u_k is moved as far as the input would move it."""
         weight, node = float(layer.w[j, k]), self.record[layer.delta]
-        return _compared(
-            lambda h: self.replay.moved(node, (0, k), h * weight), weight * float(self.delta(layer)(k))
-        )
+        return _compared(lambda h: self.replay.moved(node, (0, k), h * weight), weight * float(self.delta(layer)(k)))
+
+
+def _words_of(loss: Any) -> LossWords | None:
+    """Those of a loss of this library, by name or itself; a function of the user's may have the same name."""
+    return next((words for name, words in LOSSES.items() if loss == name or loss is loss_function(name)), None)
 
 
 def _row(x: Any) -> Any:
@@ -207,11 +216,7 @@ def _by_index(array: Any) -> Number:
 
 def squashed(how: str, u: Any) -> Any:
     """What a loss does to the last layer's outputs."""
-    u = np.asarray(u, float)
-    if how == "sigmoid":
-        return 1.0 / (1.0 + np.exp(-u))
-    powers = np.exp(u - u.max())
-    return powers / powers.sum()
+    return np.asarray(value_of(SQUASHING[how](np.asarray(u, float))))
 
 
 def _compared(f: Callable[[float], float], gradient: Any) -> Agreement:

@@ -67,6 +67,10 @@ TABLE = {
         "連鎖律により、勾配は「経路に沿った局所微分の積」をすべての経路について足したものになる。"
         "経路は {count} 本で、寄与の大きい順に示す。",
     ),
+    "path one": (
+        "By the chain rule the gradient is the product of the local derivatives along the path: there is only one.",
+        "連鎖律により、勾配は経路に沿った局所微分の積になる。経路は 1 本だけである。",
+    ),
     "path": ("Path {number} contributes {value}", "経路 {number} の寄与 {value}"),
     "rest": ("the other {count} paths", "残りの {count} 本の経路"),
     "contribution": ("contribution", "寄与"),

@@ -52,7 +52,8 @@ def ways(seen: Record, wrt: Any, index: Any, most: int, say: Phrases, digits: in
         Replay(seen).agreement(node, [found.index]),
         say("rest", count=found.count - shown) if shown < found.count else "",
     )
-    text = say("paths all" if shown == found.count else "paths text", count=found.count, shown=shown)
+    key = "path one" if found.count == 1 else "paths all" if shown == found.count else "paths text"
+    text = say(key, count=found.count, shown=shown)
     sections = [Section(say("sum of paths"), (total,), text)]
     sections += [_section(path, number, digits, say) for number, path in enumerate(found.largest, 1)]
     title = say("paths", symbol=_name(start), output=seen.output.symbol)
