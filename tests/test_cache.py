@@ -141,6 +141,14 @@ def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path, monkeypatch: p
     np.testing.assert_allclose(squares()(X), knp.sum(knp.tanh(X @ np.arange(6.0).reshape(2, 3)) ** 2, axis=0))
 
 
+def test_a_folder_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("KOUBAI_CACHE_DIR", "~/objects")
+    monkeypatch.delenv("KOUBAI_CACHE", raising=False)
+    assert cache.folder() == tmp_path / "objects"
+
+
 def test_an_op_of_ones_own_is_not_kept(place: Path) -> None:
     words = Words("y = 2x", "dy/dx = 2", "Twice.", "2倍。")
     twice = Op("twice", lambda x: 2 * x, lambda x: x, words)

@@ -22,7 +22,7 @@ from koubai.compile.llvm.machine import aarch64, x86_64
 from koubai.compile.native import write_program
 from koubai.compile.nest import stride
 from koubai.compile.place import planned
-from koubai.compile.team import team
+from koubai.compile.team import pool, team
 from koubai.errors import UsageError
 from koubai.graph import placeholder, type_of
 from koubai.tensor import Tensor
@@ -284,10 +284,13 @@ def test_ctrl_c_while_a_team_is_taken(threads: Any) -> None:
     assert threading.active_count() == running - 1
 
 
-@pytest.mark.parametrize("n", [0, -1, 1.5, True])
-def test_numbers_of_threads_that_make_no_sense(n: Any) -> None:
-    with pytest.raises(UsageError, match="whole number from 1"):
+@pytest.mark.parametrize("n", [0, -1, 1.5, True, 100_000])
+def test_numbers_of_threads_that_make_no_sense(n: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"set_num_threads: expected a whole number from 1 to \d+, got"):
         kb.set_num_threads(n)
+    monkeypatch.setenv("KOUBAI_NUM_THREADS", str(n))
+    with pytest.raises(UsageError, match=r"KOUBAI_NUM_THREADS: expected a whole number from 1 to \d+, got"):
+        pool._Pool().wanted()
 
 
 @pytest.mark.parametrize("machine", [aarch64(), x86_64(), x86_64("x86-64-v3", level=3)], ids=["arm", "sse2", "avx2"])

@@ -36,10 +36,10 @@ def folder() -> Path | None:
     if os.environ.get("KOUBAI_CACHE", "1").lower() in ("0", "off", "false", "no"):
         return None
     named = os.environ.get("KOUBAI_CACHE_DIR")
-    if named:
-        return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     try:
+        if named:
+            return Path(named).expanduser()
         return (Path(base) if base else Path.home() / ".cache") / "koubai"
     except RuntimeError:  # no home
         return None

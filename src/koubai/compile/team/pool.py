@@ -23,6 +23,7 @@ from koubai.errors import UsageError
 __all__ = ["Team", "get_num_threads", "set_num_threads", "team"]
 
 VARIABLE = "KOUBAI_NUM_THREADS"
+MOST = 256  # or the processors, where there are more: threads beyond them only wait
 
 
 class Team:
@@ -177,7 +178,7 @@ def set_num_threads(n: int) -> None:
     Parameters
     ----------
     n : int
-        At least 1.
+        From 1 to 256, or to the number of processors where there are more.
 
     Raises
     ------
@@ -192,8 +193,8 @@ def set_num_threads(n: int) -> None:
     1
     >>> kb.set_num_threads(before)
     """
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-        raise UsageError(f"set_num_threads: expected a whole number from 1, got {n!r}")
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= _most():
+        raise UsageError(f"set_num_threads: expected a whole number from 1 to {_most()}, got {n!r}")
     _pool.change(int(n))
 
 
@@ -210,9 +211,13 @@ def _from_environment() -> int | None:
     text = os.environ.get(VARIABLE, "")
     if not text:
         return None
-    if not text.isdigit() or int(text) < 1:
-        raise UsageError(f"{VARIABLE}: expected a whole number from 1, got {text!r}")
+    if not text.isdecimal() or not 1 <= int(text) <= _most():
+        raise UsageError(f"{VARIABLE}: expected a whole number from 1 to {_most()}, got {text!r}")
     return int(text)
+
+
+def _most() -> int:
+    return max(MOST, os.cpu_count() or 1)
 
 
 def _available() -> int:
