@@ -4,7 +4,7 @@ Everything else in koubai is a reading of what is defined here. May import `erro
 """
 
 from koubai.graph import memory as _memory  # noqa: F401 - sets the allocator up
-from koubai.graph.apply import apply, recording, tracing, value_of
+from koubai.graph.apply import apply, recording, tracing, users_line, value_of
 from koubai.graph.body import Body, is_cut, trace
 from koubai.graph.calls import Call, calling
 from koubai.graph.node import Node, constant, placeholder
@@ -51,6 +51,7 @@ __all__ = [
     "tracing",
     "type_of",
     "users_first",
+    "users_line",
     "value_of",
     "variadic",
     "verify",

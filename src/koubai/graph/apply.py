@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from koubai.graph.op import Op
 
-__all__ = ["apply", "recording", "tracing", "value_of"]
+__all__ = ["apply", "recording", "tracing", "users_line", "value_of"]
 
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 
@@ -47,6 +47,12 @@ def users_frame(depth: int) -> Any:
         if not inside or frame.f_back is None:
             return frame
         frame = frame.f_back
+
+
+def users_line() -> str:
+    """``file:line`` of the user's code that is running."""
+    frame = users_frame(2)
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def new_node(

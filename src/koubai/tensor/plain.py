@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import DTypeError, ShapeError, TracingError
-from koubai.graph import Node
+from koubai.graph import Node, users_line
 
 __all__ = ["PlainValues"]
 
@@ -21,11 +21,16 @@ class PlainValues(Node):
     def _concrete(self, what: str) -> Any:
         if self.value is None:
             raise TracingError(
-                f"{what} asks for the value of a tensor of type {self.type} that is being traced: only shape and "
-                f"dtype are known here ({self.where() or 'an argument'}). Choose with kb.numpy.where instead of "
-                f"`if`, and print or convert outside of the traced function"
+                f"{what} at {users_line()} asks for the value of a tensor of type {self.type} that is being traced: "
+                f"only shape and dtype are known of it ({self._origin()}). Choose with kb.numpy.where instead of "
+                f"`if`, loop with kb.scan, and print or convert outside of the traced function"
             )
         return self.value
+
+    def _origin(self) -> str:
+        if self.op is not None:
+            return f"{self.op.name}, {self.where()}"
+        return "an argument" if self.shape else "an argument; as a Python number it would be a constant"
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The value as a read-only array (a view, no copy)."""

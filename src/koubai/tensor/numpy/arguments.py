@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from koubai.errors import AxisError, DTypeError, RangeError, ShapeError, TracingError, UnsupportedError
-from koubai.graph import Node, constant
+from koubai.graph import Node, constant, users_line
 from koubai.ops import shape as s
 from koubai.ops.define import shape_of
 
@@ -28,13 +28,15 @@ __all__ = [
     "like_numpy",
     "like_ufunc",
     "many_axes",
-    "on_values",
     "one_axis",
     "operand",
     "refuse",
     "shape_argument",
     "whole",
 ]
+
+ELSEWHERE = "Compute it outside of the traced function, or choose with kb.numpy.where instead"
+CHOOSING = "Choose with kb.numpy.where instead, which keeps the shape: kb.numpy.sum(kb.numpy.where(mask, x, 0))"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -173,18 +175,17 @@ def whole(name: str, x: int, dtype: Any) -> Any:
         raise RangeError(f"{name}: {error}; convert the array to a wider dtype first") from None
 
 
-def concrete(name: str, x: Any) -> Any:
+def concrete(name: str, x: Any, remedy: str = "") -> Any:
     """The value of a tensor, or an error that names the function which needs it; lists are searched too."""
     if isinstance(x, Node):
         if x.value is None:
             raise TracingError(
-                f"{name}: its result depends on values, but a tensor of type {x.type} is being traced: only "
-                f"shape and dtype are known here. Compute it outside of the traced function, or choose with "
-                f"kb.numpy.where instead"
+                f"{name} ({users_line()}): its result depends on values, but a tensor of type {x.type} is being "
+                f"traced: only shape and dtype are known here. {remedy or ELSEWHERE}"
             )
         return x.value
     if isinstance(x, (list, tuple)) and holds_node(x):
-        return type(x)(concrete(name, item) for item in x)
+        return type(x)(concrete(name, item, remedy) for item in x)
     return x
 
 
@@ -198,23 +199,6 @@ def constants(x: Any, kind: type[Node]) -> Any:
         return x
     parts = [constants(item, kind) for item in x]
     return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
-
-
-def on_values(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
-    """A function without a gradient: NumPy's own, computed on the values of tensors."""
-
-    def function(*args: Any, **options: Any) -> Any:
-        if not (holds_node(args) or (options and holds_node(tuple(options.values())))):
-            return original(*args, **options)
-        if options.get("out") is not None:
-            refuse(name, out=options["out"])
-        values = [concrete(name, x) for x in args]
-        result = original(*values, **{key: concrete(name, x) for key, x in options.items()})
-        return constants(result, kind_of((*args, *options.values())))
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"As `numpy.{name}`, on values: no gradient flows through it."
-    return function
 
 
 def one_axis(name: str, axis: Any, ndim: int) -> int:

@@ -15,13 +15,18 @@ from koubai.ops import shape as s
 from koubai.tensor.numpy.arguments import arrayed, axes, concrete, constants, kind_of, like_numpy, one_axis, operand
 from koubai.tensor.numpy.index import take
 from koubai.tensor.numpy.join import concatenate, stack
+from koubai.tensor.numpy.order import searchsorted
 from koubai.tensor.numpy.products import matmul
 from koubai.tensor.numpy.reduce import average
 from koubai.tensor.numpy.shape import atleast_2d, cast, ravel
+from koubai.tensor.numpy.values import histogram as counted
+from koubai.tensor.numpy.values import histogram_bin_edges
 
 __all__ = [
     "bincount", "corrcoef", "cov", "diff", "ediff1d", "gradient", "histogram", "interp", "trapezoid", "trapz",
 ]  # fmt: skip
+
+COUNTING = "Say how many numbers there are: kb.numpy.sum(x[:, None] == kb.numpy.arange(n), axis=0) counts each below n"
 
 
 def part(a: Any, axis: int, start: int | None, stop: int | None, step: int | None = None) -> Any:
@@ -142,7 +147,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 @like_numpy
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """How often each number occurs, or the sum of its weights, which receive gradients. As `numpy.bincount`."""
-    places = np.asarray(concrete("bincount", x))
+    places = np.asarray(concrete("bincount", x, COUNTING))
     if not isinstance(weights, Node):
         return constants(np.bincount(places, weights, minlength), kind_of((x, weights, minlength)))
     length = max(int(places.max(initial=-1)) + 1, minlength)
@@ -153,21 +158,20 @@ def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
 def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """How many elements fall into each bin, or the sum of their weights, which receive gradients, and the bins'
     edges. As `numpy.histogram`."""
-    kind = kind_of((a, bins, weights))
-    a, bins = concrete("histogram", a), concrete("histogram", bins)
     if not isinstance(weights, Node):
-        return constants(np.histogram(a, bins, range, density, weights), kind)
-    values = np.ravel(a)
+        return counted(a, bins, range, density, weights)
+    values = ravel(a)
     if weights.shape != np.shape(a):
         raise ShapeError(f"histogram: expected weights of shape {np.shape(a)}, got {tuple(weights.shape)}")
-    edges = np.histogram_bin_edges(values, bins, range)
+    edges = histogram_bin_edges(values, bins, range)
     n = edges.size - 1
-    places = np.where(values == edges[-1], n - 1, np.searchsorted(edges, values, side="right") - 1)
-    inside = np.nonzero((values >= edges[0]) & (values <= edges[-1]))[0]
-    y = i.scatter(take(ravel(weights), inside), places[inside], pattern=(i.Slot(0),), shape=(n,))
+    places = e.where(values == edges[-1], n - 1, searchsorted(edges, values, "right") - 1)
+    inside = e.logical_and(values >= edges[0], values <= edges[-1])
+    counts = e.where(inside, ravel(weights), 0.0)
+    y = i.scatter(counts, e.clip(places, 0, n - 1), pattern=(i.Slot(0),), shape=(n,))
     if density:
-        y = y / np.diff(edges) / r.sum(y, axis=(0,), keepdims=False)
-    return y, constants(edges, kind)
+        y = y / diff(edges) / r.sum(y, axis=(0,), keepdims=False)
+    return y, edges if isinstance(edges, Node) else constants(edges, kind_of(weights))
 
 
 # Covariance and correlation.

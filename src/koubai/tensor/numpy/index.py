@@ -13,7 +13,8 @@ from koubai.ops import elementwise as e
 from koubai.ops import index as i
 from koubai.ops import shape as s
 from koubai.ops.guard import within
-from koubai.tensor.numpy.arguments import arrayed, concrete, like_numpy, on_values, one_axis, operand, refuse
+from koubai.tensor.numpy.arguments import CHOOSING, arrayed, concrete, like_numpy, one_axis, operand, refuse
+from koubai.tensor.numpy.callback import on_values
 from koubai.tensor.numpy.shape import cast, ravel
 
 __all__ = [
@@ -53,7 +54,7 @@ def _places(part: Any) -> tuple[Any, ...]:
         part = np.asarray(part)
     kind = part.dtype.kind
     if kind == "b":
-        mask = np.asarray(concrete("indexing with a mask", part))
+        mask = np.asarray(concrete("indexing with a mask", part, CHOOSING))
         if mask.ndim == 0:
             raise UnsupportedError("a single truth value is not supported as an index; write t[None] or t[:0]")
         return np.nonzero(mask)
@@ -124,13 +125,13 @@ def along_axis(name: str, arr: Any, indices: Any, axis: int) -> tuple[tuple[Any,
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """The slices along an axis where the condition holds. As `numpy.compress`."""
     refuse("compress", out=out)
-    return take(a, np.flatnonzero(concrete("compress", condition)), axis)
+    return take(a, np.flatnonzero(concrete("compress", condition, CHOOSING)), axis)
 
 
 @like_numpy
 def extract(condition: Any, arr: Any) -> Any:
     """The elements where the condition holds, as a vector. As `numpy.extract`."""
-    return take(ravel(arr), np.flatnonzero(concrete("extract", condition)))
+    return take(ravel(arr), np.flatnonzero(concrete("extract", condition, CHOOSING)))
 
 
 @like_numpy
@@ -178,6 +179,6 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     return y
 
 
-nonzero = on_values("nonzero", np.nonzero)
-flatnonzero = on_values("flatnonzero", np.flatnonzero)
-argwhere = on_values("argwhere", np.argwhere)
+nonzero = on_values("nonzero", np.nonzero, remedy=CHOOSING)
+flatnonzero = on_values("flatnonzero", np.flatnonzero, remedy=CHOOSING)
+argwhere = on_values("argwhere", np.argwhere, remedy=CHOOSING)

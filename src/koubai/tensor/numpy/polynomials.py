@@ -20,6 +20,11 @@ __all__ = [
     "poly", "polyadd", "polyder", "polydiv", "polyfit", "polyint", "polymul", "polysub", "polyval", "roots",
 ]  # fmt: skip
 
+COMPANION = (
+    "How many roots there are depends on which coefficients are 0: compute them outside of the traced function, or "
+    "take kb.numpy.linalg.eigvals of the companion matrix"
+)
+
 
 @like_numpy
 def polyval(p: Any, x: Any) -> Any:
@@ -115,7 +120,7 @@ def roots(p: Any) -> Any:
     p = atleast_1d(arrayed(p))
     if p.ndim != 1:
         raise ShapeError(f"roots: expected coefficients in one axis, got shape {tuple(p.shape)}")
-    places = np.nonzero(concrete("roots", p))[0]
+    places = np.nonzero(concrete("roots", p, COMPANION))[0]
     if places.size == 0:
         return 0.0 * p[:0]
     zeros = np.zeros(p.shape[0] - 1 - int(places[-1]))

@@ -8,7 +8,8 @@ import numpy as np
 
 from koubai.errors import UnsupportedError
 from koubai.graph import Node
-from koubai.tensor.numpy.arguments import arrayed, holds_node, on_values
+from koubai.tensor.numpy.arguments import arrayed, holds_node
+from koubai.tensor.numpy.callback import always, on_values
 
 __all__ = [
     "allclose", "argpartition", "array2string", "array_equal", "array_equiv", "array_repr", "array_str",
@@ -20,35 +21,42 @@ __all__ = [
     "spacing", "tril_indices_from", "triu_indices_from", "unpackbits", "unravel_index",
 ]  # fmt: skip
 
-allclose = on_values("allclose", np.allclose)
-argpartition = on_values("argpartition", np.argpartition)
+
+def _bins_are_numbers(sample: Any, *args: Any, bins: Any = None, **options: Any) -> bool:
+    """Whether the number of bins does not depend on what is counted, as it does by a rule's name."""
+    return not any(isinstance(x, str) for x in (*args, bins))
+
+
+allclose = on_values("allclose", np.allclose, fixed=always)
+argpartition = on_values("argpartition", np.argpartition, fixed=always)
 array2string = on_values("array2string", np.array2string)
-array_equal = on_values("array_equal", np.array_equal)
-array_equiv = on_values("array_equiv", np.array_equiv)
+array_equal = on_values("array_equal", np.array_equal, fixed=always)
+array_equiv = on_values("array_equiv", np.array_equiv, fixed=always)
 array_repr = on_values("array_repr", np.array_repr)
 array_str = on_values("array_str", np.array_str)
-bitwise_count = on_values("bitwise_count", np.bitwise_count)
-digitize = on_values("digitize", np.digitize)
-gcd = on_values("gcd", np.gcd)
-histogram2d = on_values("histogram2d", np.histogram2d)
-histogram_bin_edges = on_values("histogram_bin_edges", np.histogram_bin_edges)
-histogramdd = on_values("histogramdd", np.histogramdd)
-isclose = on_values("isclose", np.isclose)
-isin = on_values("isin", np.isin)
-isneginf = on_values("isneginf", np.isneginf)
-isposinf = on_values("isposinf", np.isposinf)
-lcm = on_values("lcm", np.lcm)
-lexsort = on_values("lexsort", np.lexsort)
-nextafter = on_values("nextafter", np.nextafter)
-packbits = on_values("packbits", np.packbits)
-ravel_multi_index = on_values("ravel_multi_index", np.ravel_multi_index)
+bitwise_count = on_values("bitwise_count", np.bitwise_count, fixed=always)
+digitize = on_values("digitize", np.digitize, fixed=always)
+gcd = on_values("gcd", np.gcd, fixed=always)
+histogram = on_values("histogram", np.histogram, fixed=_bins_are_numbers)
+histogram2d = on_values("histogram2d", np.histogram2d, fixed=_bins_are_numbers)
+histogram_bin_edges = on_values("histogram_bin_edges", np.histogram_bin_edges, fixed=_bins_are_numbers)
+histogramdd = on_values("histogramdd", np.histogramdd, fixed=_bins_are_numbers)
+isclose = on_values("isclose", np.isclose, fixed=always)
+isin = on_values("isin", np.isin, fixed=always)
+isneginf = on_values("isneginf", np.isneginf, fixed=always)
+isposinf = on_values("isposinf", np.isposinf, fixed=always)
+lcm = on_values("lcm", np.lcm, fixed=always)
+lexsort = on_values("lexsort", np.lexsort, fixed=always)
+nextafter = on_values("nextafter", np.nextafter, fixed=always)
+packbits = on_values("packbits", np.packbits, fixed=always)
+ravel_multi_index = on_values("ravel_multi_index", np.ravel_multi_index, fixed=always)
 save = on_values("save", np.save)
 savetxt = on_values("savetxt", np.savetxt)
-spacing = on_values("spacing", np.spacing)
-unpackbits = on_values("unpackbits", np.unpackbits)
-unravel_index = on_values("unravel_index", np.unravel_index)
-iscomplex = on_values("iscomplex", np.iscomplex)
-isreal = on_values("isreal", np.isreal)
+spacing = on_values("spacing", np.spacing, fixed=always)
+unpackbits = on_values("unpackbits", np.unpackbits, fixed=always)
+unravel_index = on_values("unravel_index", np.unravel_index, fixed=always)
+iscomplex = on_values("iscomplex", np.iscomplex, fixed=always)
+isreal = on_values("isreal", np.isreal, fixed=always)
 
 
 # Questions about shape and dtype: answered for traced tensors too.
