@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from unicodedata import east_asian_width
 
 import koubai.ops
 import koubai.tensor.control
 from koubai.errors import DataError
+from koubai.explain.table import columns
+from koubai.explain.table import table as aligned
 from koubai.graph import registry
 
 __all__ = ["table"]
@@ -36,19 +37,9 @@ def table(pattern: str, lang: str | None) -> str:
     if not rows:
         raise DataError(f"no op contains {pattern!r}; `koubai ops` without a word lists all {len(registry())}")
     head = ("演算", "式", "局所微分", "説明") if lang == "ja" else HEADS[lang]
-    widths = [max(_width(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    rule = tuple("-" * width for width in widths)
-    return "\n".join(_joined(row, widths) for row in (head, rule, *rows))
+    rule = tuple("-" * max(map(columns, cells)) for cells in zip(head, *rows))
+    return "\n".join(aligned([head, rule, *rows]))
 
 
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _width(text: str) -> int:
-    """Columns on a terminal: Chinese and Japanese characters take two."""
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _joined(row: tuple[str, ...], widths: list[int]) -> str:
-    return "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths)).rstrip()

@@ -14,6 +14,7 @@ from koubai.diff import messages
 from koubai.errors import DTypeError, UsageError
 from koubai.explain.findings import SATURATED_AT, SATURATED_ON, Finding, findings_of
 from koubai.explain.spot import REARRANGING, Names, is_finite
+from koubai.explain.table import table
 from koubai.explain.trouble import Trouble, trouble_of
 from koubai.graph import Node, calling, constant, recording, topological, tracing
 from koubai.nn import Module, standing_in
@@ -100,11 +101,9 @@ class Checkup:
             else ("層", "ユニット", "不活性", "飽和", "受け取る勾配", "重みの勾配", "重み", "更新/重み")
         )  # fmt: skip
         rows = [names, *(_row(layer) for layer in self.layers)]
-        widths = [max(_width(row[i]) for row in rows) for i in range(len(names))]
-        lines = ["  ".join(_padded(c, w, i == 0) for i, (c, w) in enumerate(zip(row, widths))).rstrip() for row in rows]
         none = "nothing looks wrong" if en else "異常は見つかりませんでした"
         said = [f"- {finding.text(lang)}" for finding in self.findings] or [none]
-        return "\n".join([head, "", *lines, "", *said])
+        return "\n".join([head, "", *table(rows, right_from=1), "", *said])
 
     def __str__(self) -> str:
         return self.text()
@@ -305,13 +304,3 @@ def _row(layer: LayerCheck) -> tuple[str, ...]:
         *("" if n is None else str(n) for n in counts),
         *("" if v is None else f"{v:.2e}" for v in numbers),
     )
-
-
-def _width(text: str) -> int:
-    """Columns in a terminal: Japanese characters take two."""
-    return sum(2 if ord(c) > 0x2E7F else 1 for c in text)
-
-
-def _padded(text: str, width: int, left: bool) -> str:
-    space = " " * (width - _width(text))
-    return text + space if left else space + text

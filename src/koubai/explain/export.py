@@ -10,11 +10,12 @@ import numpy as np
 
 from koubai.data.atomic import write_atomically
 from koubai.explain.local import LocalMap
+from koubai.explain.table import table
 
 if TYPE_CHECKING:
     from koubai.explain.record import Record, RecordNode
 
-__all__ = ["record_data", "record_table", "short", "to_json"]
+__all__ = ["plain", "record_data", "record_table", "short", "to_json"]
 
 
 def record_data(record: Record) -> dict[str, Any]:
@@ -54,8 +55,7 @@ def record_table(record: Record) -> str:
     """One node a line: symbol, how it was computed, value and gradient."""
     rows = [("node", "computed as", "value", "gradient")]
     rows += [(n.symbol, _computed(n), short(n.value), short(n.grad)) for n in record.nodes]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    return "\n".join("  ".join(text.ljust(w) for text, w in zip(row, widths)).rstrip() for row in rows)
+    return "\n".join(table(rows))
 
 
 def short(value: Any) -> str:
@@ -86,11 +86,13 @@ def _computed(node: RecordNode) -> str:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold: nested lists, numbers, and strings for what is not finite."""
+    """What JSON can hold: dicts, nested lists, numbers, and strings for what is not finite."""
     if isinstance(value, LocalMap):
         return {"op": value.op, "formula": value.formula, "shape": list(value.shape)}
     if isinstance(value, (tuple, list)):
         return [plain(v) for v in value]
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
     if isinstance(value, (np.ndarray, np.generic)):
         return _listed(value)
     if isinstance(value, (float, complex)):
@@ -131,5 +133,5 @@ def _node(node: RecordNode) -> dict[str, Any]:
         "value": plain(node.value),
         "grad": plain(node.grad),
         "inputs": [{"node": x.index} if hasattr(x, "symbol") else {"constant": plain(x)} for x in node.inputs],
-        "params": {key: plain(value) for key, value in node.params.items()},
+        "params": plain(node.params),
     }

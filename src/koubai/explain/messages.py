@@ -11,6 +11,7 @@ from koubai.diff import reverse_mode
 from koubai.errors import DTypeError, UnsupportedError
 from koubai.explain.chain import Step, acts_by_place, chain_of
 from koubai.explain.examples import Pull, each_alone, refuse_interaction, refuse_loss
+from koubai.explain.table import table
 from koubai.nn import Module
 from koubai.nn.examples import aligned, as_pair
 from koubai.nn.losses.lookup import loss_function
@@ -38,8 +39,7 @@ class Messages(list[Array]):
     def __str__(self) -> str:
         rows = [(name, "x".join(map(str, a.shape)), f"{np.linalg.norm(a):.4g}") for name, a in zip(self.names, self)]
         rows.insert(0, ("step", "examples x before x after", "norm"))
-        widths = [max(len(row[i]) for row in rows) for i in range(3)]
-        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths)).rstrip() for row in rows)
+        return "\n".join(table(rows))
 
 
 def messages(model: Module, x: Any, t: Any, loss: str | Callable[[Any, Any], Any]) -> Messages:

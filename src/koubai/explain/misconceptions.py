@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
-from unicodedata import east_asian_width
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from koubai.errors import DTypeError, UsageError
 from koubai.explain.export import plain, short
 from koubai.explain.mistakes import MISTAKES, Mistake, gradients_with
 from koubai.explain.record import Record, RecordNode, record
+from koubai.explain.table import table
 from koubai.tensor import Tensor
 
 __all__ = ["Misconception", "Misconceptions", "misconceptions"]
@@ -83,16 +83,14 @@ class Misconceptions:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as dicts, lists, numbers and strings."""
-        return {"rows": [{key: plain(value) for key, value in asdict(row).items()} for row in self.rows]}
+        return {"rows": [plain(asdict(row)) for row in self.rows]}
 
     def __str__(self) -> str:
-        table = [HEADS[self.lang]]
+        rows = [HEADS[self.lang]]
         for row in self.rows:
             right, wrong = (short(row.right), short(row.wrong)) if row.differs else ("", "")
-            table.append((row.node or NEVER[self.lang], right, wrong, row.ja if self.lang == "ja" else row.en))
-        widths = [max(_width(line[i]) for line in table) for i in range(3)]
-        lines = ("  ".join([*map(_padded, line, widths), line[3]]).rstrip() for line in table)
-        return "\n".join(lines)
+            rows.append((row.node or NEVER[self.lang], right, wrong, row.ja if self.lang == "ja" else row.en))
+        return "\n".join(table(rows))
 
 
 def misconceptions(output: Tensor | Record, lang: Language = "en") -> Misconceptions:
@@ -168,11 +166,3 @@ def _same(a: Any, b: Any) -> bool:
     scale = np.abs(a).max(initial=0.0)
     close = EXACT.get(str(np.asarray(a).dtype), 1e-9)
     return bool(np.allclose(a, b, rtol=close, atol=close * scale, equal_nan=True))
-
-
-def _width(text: str) -> int:
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from koubai.diff import conform
 from koubai.explain.local import message_of
-from koubai.explain.record import Record, RecordEdge, RecordNode
+from koubai.explain.record import Record, RecordEdge, RecordNode, in_its_slot
 
 __all__ = ["MISTAKES", "Mistake", "gradients_with", "gradients_without"]
 
@@ -47,23 +47,23 @@ class Mistake:
 
 def gradients_with(record: Record, mistake: Mistake) -> Found:
     """What each node receives in the backward pass of the record when it is done with this mistake."""
-    found: Found = {record.output: record.output.grad}
-    for edge in record.edges if mistake.waits else _as_met(record):
-        sent = _message(edge, found[edge.target], mistake.rule)
-        before = found.get(edge.source)
-        found[edge.source] = sent if before is None or mistake.keeps == "last" else _sum(before, sent)
-    return found
+    return _gradients(record, record.edges if mistake.waits else _as_met(record), mistake.rule, mistake.keeps)
 
 
 def gradients_without(record: Record, missing: RecordEdge) -> Found:
     """What each node receives when one message is forgotten."""
+    return _gradients(record, (edge for edge in record.edges if edge is not missing))
+
+
+def _gradients(
+    record: Record, edges: Iterable[RecordEdge], rule: Rule | None = None, keeps: Literal["sum", "last"] = "sum"
+) -> Found:
     found: Found = {record.output: record.output.grad}
-    for edge in record.edges:
-        if edge is missing or edge.target not in found:
-            continue
-        sent = _message(edge, found[edge.target], None)
-        before = found.get(edge.source)
-        found[edge.source] = sent if before is None else _sum(before, sent)
+    for edge in edges:
+        if edge.target in found:  # a node that only the missing message would reach sends none
+            sent = _message(edge, found[edge.target], rule)
+            before = found.get(edge.source)
+            found[edge.source] = sent if before is None or keeps == "last" else _sum(before, sent)
     return found
 
 
@@ -90,8 +90,7 @@ def _message(edge: RecordEdge, upstream: Any, rule: Rule | None) -> Any:
     if wrong is not None:
         return conform(wrong, edge.source.value)
     if edge.target.op == "output":
-        index = edge.target.params["index"]
-        return tuple(upstream if i == index else np.zeros_like(v)[()] for i, v in enumerate(edge.source.value))
+        return in_its_slot(upstream, edge.source, edge.target.params["index"])
     return message_of(edge.target._made, edge.position, upstream)
 
 

@@ -17,7 +17,7 @@ from koubai.graph import Call, Node, Op, topological
 from koubai.tensor import Tensor
 from koubai.tensor.seed import first_gradient
 
-__all__ = ["Record", "RecordCall", "RecordEdge", "RecordNode", "record"]
+__all__ = ["Record", "RecordCall", "RecordEdge", "RecordNode", "in_its_slot", "record"]
 
 
 class RecordCall:
@@ -223,7 +223,7 @@ class Record:
                 upstream = tuple(np.zeros_like(v)[()] if g is None else g for v, g in zip(target.value, upstream))
             target.grad = upstream
             if user.op is not None and user.op.name == "output":
-                sent = _in_its_slot(sent, source, user.params["index"])
+                sent = in_its_slot(sent, source, user.params["index"])
             edge = RecordEdge(source, target, position, upstream, sent)
             if source.messages:
                 source.messages.append(edge)  # type: ignore[attr-defined]
@@ -339,6 +339,6 @@ def _call_of(call: Call | None, known: dict[Call, RecordCall]) -> RecordCall | N
     return found
 
 
-def _in_its_slot(sent: Any, source: RecordNode, index: int) -> tuple[Any, ...]:
+def in_its_slot(sent: Any, source: RecordNode, index: int) -> tuple[Any, ...]:
     """A message to one of several outputs as one to all of them: zero for the others."""
     return tuple(sent if i == index else np.zeros_like(v)[()] for i, v in enumerate(source.value))

@@ -10,6 +10,7 @@ import numpy as np
 
 from koubai.diff import messages
 from koubai.errors import DTypeError, UsageError
+from koubai.explain.export import plain
 from koubai.explain.search import first_not_finite
 from koubai.explain.spot import Names, Spot
 from koubai.explain.wording import ADVICE, sentence
@@ -97,10 +98,9 @@ class Trouble:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as dicts, lists, numbers and strings; what is not finite as strings."""
-        from koubai.explain.export import plain
-
         data = {**asdict(self.spot), "epoch": self.epoch, "step": self.step, "en": self.en, "ja": self.ja}
-        return {key: _plain(value, plain) for key, value in data.items()}
+        found: dict[str, Any] = plain(data)
+        return found
 
 
 def find_trouble(
@@ -198,11 +198,3 @@ def _leaf(model: Module, value: Any, name: str) -> Any:
     node = constant(array.astype(kind, copy=False)[()], Tensor)
     node.name = name
     return node
-
-
-def _plain(value: Any, plain: Callable[[Any], Any]) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(v, plain) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v, plain) for v in value]
-    return plain(value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
-from unicodedata import east_asian_width
 
 from koubai.explain.export import plain, short
+from koubai.explain.table import table
 
 __all__ = ["Claim", "ClaimReport", "Language"]
 
@@ -82,8 +82,7 @@ class ClaimReport:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as dicts, lists, numbers and strings."""
-        rows = [{key: plain(value) for key, value in asdict(claim).items()} for claim in self.claims]
-        return {"ok": self.ok, "claims": rows}
+        return {"ok": self.ok, "claims": [plain(asdict(claim)) for claim in self.claims]}
 
     def summary(self) -> str:
         """One sentence."""
@@ -109,10 +108,7 @@ class ClaimReport:
         return rows
 
     def __str__(self) -> str:
-        rows = self.table()
-        widths = [max(_width(row[i]) for row in rows) for i in range(4)]
-        lines = ("  ".join([*(c + " " * (w - _width(c)) for c, w in zip(row, widths)), row[4]]) for row in rows)
-        return "\n".join([*(line.rstrip() for line in lines), self.summary()])
+        return "\n".join([*table(self.table()), self.summary()])
 
 
 def _digits(claim: Claim) -> str:
@@ -121,7 +117,3 @@ def _digits(claim: Claim) -> str:
         return short(claim.computed)
     digits = sum(c.isdigit() for c in claim.printed.lower().partition("e")[0].lstrip("-+0."))
     return f"{float(claim.computed):.{min(max(digits + 2, 6), 16)}g}"
-
-
-def _width(text: str) -> int:
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple, NoReturn
-from unicodedata import east_asian_width
 
 from koubai.errors import UsageError
+from koubai.explain.table import columns
 
 __all__ = ["Token", "refuse", "tokens_of"]
 
@@ -63,5 +63,5 @@ def refuse(text: str, at: int, says: str) -> NoReturn:
     """Raise a `UsageError` that shows the place."""
     start = max(0, at - 50)
     line = "".join(c if c.isprintable() else " " for c in text[start : at + 30])
-    before = sum(2 if east_asian_width(c) in "WF" else 1 for c in line[: at - start])
+    before = columns(line[: at - start])
     raise UsageError(f"formula: {says}, at character {at + 1}:\n    {line}\n    {' ' * before}^")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
-from unicodedata import east_asian_width
 
 from koubai.explain.formula import Array, to_plain
 from koubai.explain.formula.plain import number_text, summarized
 from koubai.explain.phrases import Phrases
 from koubai.explain.render.parts import agreement_text, in_words, steps_of
+from koubai.explain.table import columns
 
 if TYPE_CHECKING:
     from koubai.explain.derivation import Explanation, Line
@@ -85,8 +85,3 @@ def folded(text: str, indent: str) -> list[str]:
             row = indent
         row += c
     return [*rows, row]
-
-
-def columns(text: str) -> int:
-    """How wide a text is in a terminal: Japanese characters take two columns."""
-    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
