@@ -145,7 +145,8 @@ class Registered(Watched):
 
     @training.setter
     def training(self, mode: bool) -> None:
-        self._assign("_training", bool(mode))
+        if self._training is not bool(mode):  # else no trace need look again
+            self._assign("_training", bool(mode))
 
     def __delattr__(self, name: str) -> None:
         if name in self._members:

@@ -90,14 +90,19 @@ class Compiled:
         update_wrapper(self, f, updated=())  # the attributes of a model stay its own
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        leaves, rebuild = flatten([args, dict(sorted(kwargs.items()))] if kwargs else args)
+        leaves: Any = args
+        rebuild: Callable[[list[Any]], Any] = tuple
+        flat = not kwargs and all(isinstance(x, ARRAYS) for x in args)  # as most are, and told apart at once
+        if not flat:
+            leaves, rebuild = flatten([args, dict(sorted(kwargs.items()))] if kwargs else args)
         tensors = [x for x in leaves if isinstance(x, Node)]
         wanted = recording.get()
         if tracing.get() or substituted.get() is not None or any(
             x.value is None or (wanted and x.requires_grad) for x in tensors
         ):  # fmt: skip
             return self.f(*args, **kwargs)
-        known = self.programs.setdefault(_signature(leaves, rebuild), [])
+        key = tuple([(x.shape, x.dtype) for x in leaves]) if flat else _signature(leaves, rebuild)
+        known = self.programs.setdefault(key, [])
         traced = next((t for t in known if t.trace.holds()), None)
         if traced is None:
             traced = _Traced(_on_two(self.f) if kwargs else self.f, leaves, rebuild)
