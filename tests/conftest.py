@@ -1,6 +1,7 @@
 """What all tests share: reproducible property tests, and no compiled objects from elsewhere."""
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -10,3 +11,7 @@ os.environ["KOUBAI_CACHE"] = "0"
 # The same examples at every run, and no deadline: on a busy machine time says nothing about right or wrong.
 settings.register_profile("koubai", derandomize=True, deadline=None)
 settings.load_profile("koubai")
+
+# A shell lets what it starts in the background ignore Ctrl-C, which some tests send and wait for.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
