@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from koubai.compile.boxes import copy_nest
 from koubai.compile.build import build
@@ -42,7 +42,8 @@ def planned(
     while True:
         plan = make_plan(inputs, outputs, pairs, setting)
         nests = build(plan)
-        unsafe = [pair for pair in pairs if not _safe(nests, plan.inputs[pair[1]], plan.outputs[pair[0]])]
+        uses = [_use(nest) for nest in nests] if pairs else []
+        unsafe = [pair for pair in pairs if not _safe(uses, plan.inputs[pair[1]], plan.outputs[pair[0]])]
         if not unsafe:
             break
         pairs = [pair for pair in pairs if pair not in unsafe]
@@ -78,20 +79,38 @@ def _row(plan: Plan, loop: Loop, array: Buffer) -> Buffer:
     return made
 
 
-def _safe(nests: Sequence[Any], old: Buffer, new: Buffer) -> bool:
+class _Use(NamedTuple):
+    """What a nest writes and, by slot, what it reads: as values, and as indices."""
+
+    nest: Any
+    writes: list[Buffer]
+    reads: dict[int, list[Load]]
+    indices: dict[int, list[Buffer]]
+
+
+def _use(nest: Any) -> _Use:
+    found = _Use(nest, _writes(nest), {}, {})
+    for load in _reads(nest):
+        found.reads.setdefault(load.buffer.slot, []).append(load)
+    for buffer in _index_arrays(nest):
+        found.indices.setdefault(buffer.slot, []).append(buffer)
+    return found
+
+
+def _safe(uses: Sequence[_Use], old: Buffer, new: Buffer) -> bool:
     """Whether every read of the old values comes before they are overwritten."""
-    written = [k for k, nest in enumerate(nests) if any(s is new for s in _writes(nest))]
+    written = [k for k, use in enumerate(uses) if any(s is new for s in use.writes)]
     if len(written) != 1:
         return False
     (at,) = written
-    for k, nest in enumerate(nests):
+    for k, (nest, _, reads_of, indices) in enumerate(uses[at:], at):
         # By the slot, since a reshape reads the same memory by another name.
-        reads = [load for load in _reads(nest) if load.buffer.slot == old.slot and load.buffer is not new]
-        if k >= at and any(b.slot == old.slot and b is not new for b in _index_arrays(nest)):
+        reads = [load for load in reads_of.get(old.slot, ()) if load.buffer is not new]
+        if any(b is not new for b in indices.get(old.slot, ())):
             return False
         if k > at and reads:
             return False
-        if k == at and reads:
+        if reads:
             if not isinstance(nest, Nest) or nest.fold is not None or nest.ordered:
                 return False
             targets = {store.at for store in nest.stores if store.buffer is new}
