@@ -128,7 +128,7 @@ def test_a_wrong_rule_in_a_random_graph_is_found():
 # Compiled programs
 
 
-@pytest.mark.parametrize("block", range(20))
+@pytest.mark.parametrize("block", [pytest.param(k, marks=pytest.mark.slow if k >= 5 else ()) for k in range(20)])
 def test_compiled_and_interpreted_agree(block):
     delicate = 0
     for first in range(100 * block, 100 * block + 100, 10):  # ten to a program: LLVM starts once for them
