@@ -132,6 +132,22 @@ def test_what_a_forward_compiles_or_differentiates_is_trained(inner: Any) -> Non
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-12)
 
 
+def test_what_a_loop_around_stands_for() -> None:
+    x = np.arange(3.0)
+
+    def of(w: Any) -> Any:
+        return kb.compile(lambda a: a * w)(x)
+
+    np.testing.assert_array_equal(kb.vmap(of)(np.eye(3)), np.diag(x))
+    np.testing.assert_array_equal(kb.jacobian(of)(np.ones(3)), np.diag(x))
+    last, _ = kb.scan(lambda c, _: (c + of(c), None), np.ones(3), None, length=2)
+    np.testing.assert_array_equal(last, (1 + x) ** 2)
+    kept: list[Any] = []
+    kb.vmap(lambda a: kept.append(a) or a)(x)
+    with pytest.raises(kb.TracingError, match="being traced"):
+        kb.compile(lambda a: a + kept[0])(x).numpy()
+
+
 # Settings
 
 

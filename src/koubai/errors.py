@@ -55,7 +55,15 @@ class UnsupportedError(KoubaiError, TypeError, NotImplementedError):
 
 
 class TracingError(KoubaiError, TypeError):
-    """A value was asked for where only shape and dtype are known."""
+    """A value was asked for where only shape and dtype are known.
+
+    Attributes
+    ----------
+    around : bool
+        Whether what is not known comes from a loop or a vmap that may be at work around the call.
+    """
+
+    around: bool = False
 
 
 class GradientError(KoubaiError, AssertionError):

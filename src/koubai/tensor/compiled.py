@@ -8,7 +8,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
-from koubai.errors import DTypeError
+from koubai.errors import DTypeError, TracingError
 from koubai.graph import Node, calling, constant, recording, to_text, tracing
 from koubai.tensor.tensor import Tensor
 from koubai.tensor.trace import ARRAYS, Trace, type_of_value
@@ -57,7 +57,8 @@ def compile(f: Callable[..., Any]) -> Compiled:
     -----
     Where its gradient may be wanted `f` itself runs, interpreted, so that it can be differentiated like any
     function: when an argument requires a gradient; when a tensor that it reaches by itself does, and an argument
-    is a tensor, or a transform (`koubai.grad`) or a layer is at work around the call. Compile the gradient
+    is a tensor, or a transform (`koubai.grad`) or a layer is at work around the call. So it does where it reaches
+    what a `koubai.vmap` or `koubai.scan` around it stands for. Compile the gradient
     (``kb.compile(kb.value_and_grad(loss))``) to have it fast, and call under ``kb.no_grad()`` where none is wanted.
 
     Examples
@@ -105,7 +106,12 @@ class Compiled:
         known = self.programs.setdefault(key, [])
         traced = next((t for t in known if t.trace.holds()), None)
         if traced is None:
-            traced = _Traced(_on_two(self.f) if kwargs else self.f, leaves, rebuild)
+            try:
+                traced = _Traced(_on_two(self.f) if kwargs else self.f, leaves, rebuild)
+            except TracingError as error:
+                if error.around:  # a part of that loop, which reaches its values
+                    return self.f(*args, **kwargs)
+                raise
             known.append(traced)
             self._remark()
         if (wanted and traced.followed(bool(tensors))) or not traced.ready():

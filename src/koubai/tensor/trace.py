@@ -117,10 +117,12 @@ class Trace:
                 inside = "another call of kb.compile"
                 if not isinstance(node, Symbol):
                     inside = "kb.scan, kb.checkpoint or kb.vmap"
-                raise TracingError(
+                error = TracingError(
                     f"compile: a value of type {node.type} from inside of {inside} is used outside; return it from the "
                     f"function there instead of assigning it (to a layer's buffer, a list, a variable)"
                 )
+                error.around = node.number < self._start and not isinstance(node, Symbol)
+                raise error
 
     def holds(self) -> bool:
         """Whether a new trace would be the same: settings, and types of states and captured tensors, are as before."""
