@@ -95,7 +95,7 @@ class Checkup:
         """The table and the findings."""
         en = lang == "en"
         n, value = self.examples, f"{self.loss:.6g}"
-        head = f"loss {value} on {n} examples" if en else f"損失 {value}、{n} 例"
+        head = f"loss {value} on {n} examples" if en else f"損失 {value}、{n} サンプル"
         names = (
             ("layer", "units", "dead", "saturated", "message", "gradient", "weights", "update/weight") if en
             else ("層", "ユニット", "不活性", "飽和", "受け取る勾配", "重みの勾配", "重み", "更新/重み")

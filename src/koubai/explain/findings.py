@@ -148,7 +148,7 @@ def _dead(layer: LayerCheck, examples: int) -> Iterator[Finding]:
             "dead", layer.path, evidence,
             f"layer {layer.name}: {layer.dead} of {layer.units} units are 0 for all {examples} examples, so no "
             f"gradient passes through them",
-            f"層 {layer.name}: {layer.units} ユニット中 {layer.dead} 個が {examples} 例すべてで 0 になり、"
+            f"層 {layer.name}: {layer.units} ユニット中 {layer.dead} 個が {examples} サンプルすべてで 0 になり、"
             f"勾配を通しません",
         )  # fmt: skip
 
@@ -160,8 +160,8 @@ def _saturated(layer: LayerCheck) -> Iterator[Finding]:
             "saturated", layer.path, evidence,
             f"layer {layer.name}: {layer.saturated} of {layer.units} units are saturated for {SATURATED_ON:.0%} of the "
             f"examples or more: the slope there is below 6% of the largest",
-            f"層 {layer.name}: {layer.units} ユニット中 {layer.saturated} 個が {SATURATED_ON:.0%} 以上の例で飽和し、"
-            f"傾きが最大の 6% 未満です",
+            f"層 {layer.name}: {layer.units} ユニット中 {layer.saturated} 個が {SATURATED_ON:.0%} 以上のサンプルで"
+            f"飽和し、傾きが最大の 6% 未満です",
         )  # fmt: skip
 
 

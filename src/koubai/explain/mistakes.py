@@ -191,7 +191,7 @@ MISTAKES = (
     ),
     Mistake(
         "activation_input", "the derivative of the activation function, written with its output y (as y(1 - y)), is "
-        "taken with its input", "出力 y で書かれた活性化関数の微分（y(1 - y) など）に、入力の値を代入する",
+        "taken with its input", "出力 y で書かれた活性化関数の微分(y(1 - y) など)に、入力の値を代入する",
         rule=_input_for_output,
     ),
     Mistake(
@@ -200,7 +200,7 @@ MISTAKES = (
     ),
     Mistake(
         "exponent", "the derivative of a square or a power is left without its factor (x instead of 2x)",
-        "二乗やべき乗の微分で係数を落とす（2x とすべきところを x とする）", rule=_no_factor,
+        "二乗やべき乗の微分で係数を落とす(2x とすべきところを x とする)", rule=_no_factor,
     ),
     Mistake(
         "minus", "the minus sign of what is subtracted or divided by is forgotten",

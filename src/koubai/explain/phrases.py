@@ -77,7 +77,7 @@ TABLE = {
     "sum of paths": ("The sum over all paths", "全経路の和"),
     "net title": (
         "{model}: the gradients of one example, layer by layer",
-        "{model} の勾配を 1 つのデータについて層ごとに導く",
+        "{model} の勾配を 1 つのサンプルについて層ごとに導く",
     ),
     "net forward": ("Forward: from the input to the error", "順伝播: 入力から誤差まで"),
     "net indices": (
@@ -93,7 +93,7 @@ TABLE = {
     ),
     "net activation": ("The activation: {name}.", "活性化関数: {name}。"),
     "net identity": ("No activation: what goes in comes out.", "活性化関数なし(恒等関数)。"),
-    "net error": ("The error of this example.", "この 1 つのデータについての誤差。"),
+    "net error": ("The error of this example.", "この 1 つのサンプルについての誤差。"),
     "net loss": ("The error, op by op", "誤差の計算と微分"),
     "net loss text": (
         "The loss is a function of its own; these are its operations, forward and backward.",
@@ -170,10 +170,10 @@ TABLE = {
         "The targets sum to 1, and all that is left is `y_k - t_k`.",
         "目標値の和は 1 なので、`y_k - t_k` だけが残る。",
     ),
-    "net batch": ("Over all {rows} examples", "全 {rows} データについて"),
+    "net batch": ("Over all {rows} examples", "全 {rows} サンプルについて"),
     "net batch text": (
         "The loss of the batch is the mean over its examples, and so is each gradient.",
-        "バッチの損失は各データの損失の平均なので、勾配も各データの勾配の平均になる。",
+        "バッチの損失は各サンプルの損失の平均なので、勾配も各サンプルの勾配の平均になる。",
     ),
 }  # fmt: skip
 

@@ -176,7 +176,7 @@ def _tail(spot: Spot, epoch: int | None, step: int | None, lang: str) -> list[st
     en = lang == "en"
     found = []
     if spot.example is not None:
-        found.append(f"example {spot.example}" if en else f"データの行 {spot.example}")
+        found.append(f"example {spot.example}" if en else f"サンプル {spot.example}")
     if spot.iteration is not None:
         found.append(f"step {spot.iteration} of the loop" if en else f"ループのステップ {spot.iteration}")
     if spot.layer:

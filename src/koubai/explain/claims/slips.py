@@ -59,7 +59,7 @@ def _candidates(what: Quantity, claim: Printed, right: Any) -> Iterator[tuple[An
         yield from _of_backward(what)
         if right.ndim == 0 and right != 0:
             yield 1 / right, Slip("inverted", "this is the reciprocal: numerator and denominator are exchanged",
-                                  "逆数になっている（分子と分母が入れ替わっている）")  # fmt: skip
+                                  "逆数になっている(分子と分母が入れ替わっている)")  # fmt: skip
     yield right / 2, Slip("factor_missing", "a factor of 2 is missing", "係数2が抜けている")
     yield right * 2, Slip("factor_extra", "there is a factor of 2 too many", "係数2が余分に掛かっている")
     for n in _counts(what):
@@ -80,7 +80,7 @@ def _of_steps(what: Value) -> Iterator[tuple[Any, Slip]]:
     pick = (lambda v: v) if what.index is None else (lambda v: np.asarray(v)[what.index])
     yield pick(old + descent.rate * slope), Slip(
         "ascent", "the step goes uphill: the rate times the gradient is added, not subtracted",
-        "勾配に学習率を掛けたものを、引くのではなく足している（符号が逆）",
+        "勾配に学習率を掛けたものを、引くのではなく足している(符号が逆)",
     )  # fmt: skip
     yield pick(old - slope), Slip("rate_missing", "the gradient is not multiplied by the rate", "学習率を掛けていない")
     yield pick(old), Slip("not_updated", "this is the value before the step", "更新前の値になっている")
@@ -108,7 +108,7 @@ def _counts(what: Quantity) -> list[int]:
 
 
 def _transposed(what: Quantity, right: Any) -> Iterator[tuple[Any, Slip]]:
-    slip = Slip("transposed", "rows and columns are exchanged", "行と列が入れ替わっている（転置）")
+    slip = Slip("transposed", "rows and columns are exchanged", "行と列が入れ替わっている(転置)")
     if right.ndim == 2:
         yield right.T, slip
     if isinstance(what, (Value, Derivative)) and what.index is not None and len(what.index) == 2:
@@ -145,12 +145,12 @@ def _of_digits(claim: Printed, right: Any) -> Slip | None:
         differ = [i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b]
         if len(differ) == 1 and not _is_rounding(value, right):
             return Slip("digit", f"one digit is another: {theirs} for {ours}",
-                        f"数字が一つ違う（{ours} のところ {theirs}）", weak=True)  # fmt: skip
+                        f"数字が一つ違う({ours} のところ {theirs})", weak=True)  # fmt: skip
         if len(differ) == 2 and differ[1] == differ[0] + 1 and ours[differ[0]] == theirs[differ[1]] and (
             ours[differ[1]] == theirs[differ[0]]
         ):  # fmt: skip
             return Slip("swapped", f"two digits are exchanged: {theirs} for {ours}",
-                        f"隣り合う数字が入れ替わっている（{ours} のところ {theirs}）", weak=True)  # fmt: skip
+                        f"隣り合う数字が入れ替わっている({ours} のところ {theirs})", weak=True)  # fmt: skip
     if right:
         for k in (1, -1, 2, -2, 3, -3):
             if claim.fits(right * 10.0**k):
