@@ -194,6 +194,22 @@ def test_nothing_changes():
     assert all(p.grad is None for p in model.parameters())
 
 
+class Pair(kb.nn.Module):
+    """What comes out, and what it was made of."""
+
+    def __init__(self, kind):
+        self.kind, self.linear = kind, kb.nn.Linear(2, 1)
+
+    def forward(self, x):
+        return self.kind((self.linear(x), x))
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_loss_of_several_outputs(kind):
+    found = kb.checkup(Pair(kind), (np.ones((4, 2)), np.ones(4)), lambda y, t: ((y[0][:, 0] - t) ** 2).mean())
+    assert [layer.path for layer in found.layers] == ["linear"]
+
+
 def test_as_plain_data():
     data = json.loads(json.dumps(checked(scaled(deep(nn.ReLU), 20)).to_dict(), allow_nan=False))
     assert data["findings"][0]["kind"] == "exploding"

@@ -276,3 +276,10 @@ def test_refused():
 def test_without_gradients_only_the_value_is_looked_at():
     assert kb.find_trouble(kb.tensor(1.0)) is None
     assert trouble(kb.tensor([1.0, np.nan], name="v")).spot.target == "v"
+
+
+def test_targets_without_an_axis_of_their_own_are_aligned_as_in_fit():
+    model, x = nn.Sequential(nn.Linear(2, 1)), np.ones((3, 2))
+    assert kb.find_trouble(model, x, np.ones(3), "mse") is None
+    found = trouble(model, x=x, t=np.array([1.0, np.nan, 1.0]), loss="mse")
+    assert (found.kind, found.index) == ("leaf", (1, 0))

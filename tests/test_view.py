@@ -146,6 +146,19 @@ def test_a_model_is_not_changed_by_being_viewed(tmp_path: Path) -> None:
     assert all(np.array_equal(before[k], v) for k, v in model.state_dict().items())
 
 
+def test_a_model_with_several_outputs_and_a_loss_of_them(tmp_path: Path) -> None:
+    class Pair(kb.nn.Module):
+        def __init__(self) -> None:
+            self.linear = kb.nn.Linear(2, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.linear(x), x
+
+    x, t = np.ones((2, 2)), np.ones((2, 1))
+    path = kb.view(Pair(), tmp_path / "pair.svg", x, t, lambda y, t: ((y[0] - t) ** 2).mean())
+    assert "linear.weight" in path.read_text(encoding="utf-8")
+
+
 def test_several_outputs_what_is_not_finite_and_complex_numbers_are_shown(tmp_path: Path) -> None:
     a = kb.tensor(np.eye(3) + 0.1, requires_grad=True, name="a")
     values, vectors = kb.numpy.linalg.eigh(a)

@@ -83,10 +83,9 @@ def _message(edge: Any, values: dict[RecordNode, Expr], upstream: Expr) -> Expr 
     if derivative is None or _is_prose(derivative.right):
         return None
     put = {**_inputs(formula, edge.target, values), formula.result: values[edge.target]}
-    if formula.message(edge.position) == derivative.right:  # a rule of its own for the message
-        put[Symbol("g")] = upstream
-        return derivative.right.substitute(put)
-    return times(upstream, derivative.right.substitute(put))
+    if formula.is_local(edge.position):
+        return times(upstream, derivative.right.substitute(put))
+    return derivative.right.substitute({**put, Symbol("g"): upstream})
 
 
 def _sum(terms: list[Expr]) -> Expr:

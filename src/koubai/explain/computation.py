@@ -175,7 +175,7 @@ def local_element(edge: RecordEdge, index: tuple[int, ...]) -> tuple[Expr, ...]:
     derivative = formula.derivatives[edge.position]
     if derivative is None or target.operation is None or not is_elementwise(target.operation):
         return ()
-    if formula.message(edge.position) == derivative.right:
+    if not formula.is_local(edge.position):
         return ()
     names = {**_element_names(target, index), formula.result: indexed(name_of(target), index)}
     values = {**_elements(target, index), formula.result: _at(target.value, index)}

@@ -220,7 +220,7 @@ class _Backward:
         found: dict[Any, Any] = {}
         self.norms: dict[Any, float] = {}
         for message in messages([output], [output.value.dtype.type(1)], leaves, found, record=False):
-            if not isinstance(message.upstream, (list, tuple)):
+            if message.user not in self.norms and not isinstance(message.upstream, (list, tuple)):
                 self.norms[message.user] = _norm([message.upstream])
         self.grads = {names[leaf]: g for leaf, g in found.items() if leaf in names and g is not None}
 
@@ -266,7 +266,7 @@ def _parameters(mine: Mapping[str, Any], seen: _Backward, updates: Mapping[str, 
 
 def _handed_on(y: Any) -> set[Any]:
     """The model's output, and what it is another shape of."""
-    found = {y}
+    found = {y} if isinstance(y, Node) else set()
     while isinstance(y, Node) and y.op is not None and y.op.name in REARRANGING:
         y = y.inputs[0]
         found.add(y)

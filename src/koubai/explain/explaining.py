@@ -15,7 +15,6 @@ from koubai.explain.phrases import Phrases
 from koubai.explain.record import Record, record
 from koubai.explain.replay import Replay
 from koubai.explain.ways import ways
-from koubai.graph import Node
 from koubai.nn import Module, standing_in
 from koubai.nn.examples import aligned, as_pair
 from koubai.nn.losses.lookup import loss_function
@@ -132,7 +131,7 @@ def _of_model(
     if layers is None:
         return explain(_error(model, x, t, function), lang=say.lang, digits=digits)
     output = layers[-1].y
-    target = aligned(t[row % len(x)][None], output.value)
+    target = aligned(t[row % len(x)][None], output)
     sections = network_sections(layers, function(output, target), target, loss, say)
     if len(x) > 1:
         sections.append(_over_the_batch(record(_error(model, x, t, function)), model, len(x), say))
@@ -141,8 +140,8 @@ def _of_model(
 
 
 def _error(model: Module, x: Any, t: Any, loss: Callable[..., Any]) -> Tensor:
-    y: Any = model(x)
-    error: Tensor = loss(y, aligned(t, y.value) if isinstance(y, Node) else t)
+    y = model(x)
+    error: Tensor = loss(y, aligned(t, y))
     error.name = "E"
     return error
 

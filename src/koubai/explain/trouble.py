@@ -14,9 +14,10 @@ from koubai.explain.export import plain
 from koubai.explain.search import first_not_finite
 from koubai.explain.spot import Names, Spot
 from koubai.explain.wording import ADVICE, sentence
-from koubai.graph import Node, constant, topological, tracing
+from koubai.graph import Node, constant, topological, tracing, value_of
 from koubai.graph.apply import users_frame
 from koubai.nn import Module, standing_in
+from koubai.nn.examples import aligned
 from koubai.nn.losses.lookup import loss_function
 from koubai.tensor import Tensor
 from koubai.tensor.seed import first_gradient
@@ -179,11 +180,11 @@ def _lazily(make: Callable[[], Iterable[Any]]) -> Iterable[Any]:
 
 def _in_model(model: Module, x: Any, t: Any, loss: Any, gradient: Any) -> Trouble | None:
     frame = users_frame(2)
-    given = {"x": _leaf(model, x, "x"), "t": _leaf(model, t, "t")}
     token = tracing.set(True)  # what does not depend on a parameter is recorded too
     try:
         with np.errstate(all="ignore"), standing_in(model, {}):
-            output = loss(model(given["x"]), given["t"])
+            y = model(_leaf(model, x, "x"))
+            output = loss(y, _leaf(model, aligned(np.asarray(value_of(t)), y), "t"))
     finally:
         tracing.reset(token)
     names = Names(topological([output]), here=(frame.f_code, frame.f_lasti))

@@ -65,8 +65,13 @@ def _cast(array: Array, dtype: np.dtype[Any], what: str) -> Array:
     return found
 
 
-def aligned(t: Array, y: Array) -> Array:
-    """Targets (n,) as (n, 1) where the model's outputs have that shape, and the other way round."""
+def aligned(t: Array, y: Any) -> Array:
+    """Targets (n,) as (n, 1) where the model's outputs have that shape, and the other way round.
+
+    Where the model returns several arrays, what they are compared with is the loss's own business.
+    """
+    if isinstance(y, (tuple, list, dict)):
+        return t
     if t.ndim == 1 and y.ndim == 2 and y.shape[1] == 1:
         return t[:, None]
     if t.ndim == 2 and t.shape[1] == 1 and y.ndim == 1:

@@ -141,7 +141,7 @@ def _pass(model: Module, x: Any, t: Any, loss: Any) -> Tensor:
     else:
         examples, targets = as_pair((x, t), model, "view")
         output = functional_call(model, {}, tensor(examples, name="x"))
-        targets = aligned(targets, output.value)
+        targets = aligned(targets, output)
         total = loss_function("mse" if loss is None else loss)(output, tensor(targets, name="t"))
         if total.size != 1:
             raise ShapeError(f"view: the loss must be one number, it has shape {total.shape}; take its mean")

@@ -60,6 +60,11 @@ class OpFormula:
     derivatives: tuple[Relation | None, ...]
     where: tuple[Relation, ...] = ()
 
+    def is_local(self, position: int) -> bool:
+        """Whether the words give the local derivative by an input, not a rule for the message."""
+        derivative = self.derivatives[position]
+        return derivative is not None and isinstance(derivative.left, Derivative) and derivative.left.of != ERROR
+
     def message(self, position: int) -> Expr | None:
         """The gradient that an input receives, with g (or G) for the upstream one; None where no gradient flows.
 
@@ -72,10 +77,7 @@ class OpFormula:
         derivative = self.derivatives[position]
         if derivative is None:
             return None
-        left = derivative.left
-        if isinstance(left, Derivative) and left.of != ERROR:
-            return times(Symbol("g"), derivative.right)
-        return derivative.right
+        return times(Symbol("g"), derivative.right) if self.is_local(position) else derivative.right
 
 
 def formula_of(op: Op, count: int | None = None) -> OpFormula:
