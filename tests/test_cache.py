@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -86,6 +88,23 @@ def test_a_damaged_entry_is_compiled_anew(place: Path, compilations: list[Any], 
     if damage == "flip":
         content[len(content) // 2] ^= 1
     entry.write_bytes({"cut": content[:-9], "flip": content, "empty": b"", "other": b"\x7fELF" + bytes(99)}[damage])
+    np.testing.assert_array_equal(squares()(X), first)
+    assert len(compilations) == 2
+    squares()(X)
+    assert len(compilations) == 2
+
+
+@pytest.mark.parametrize("change", ["no JSON", "a list", "a name less"])
+def test_an_entry_that_makes_no_sense_is_compiled_anew(place: Path, compilations: list[Any], change: str) -> None:
+    first = squares()(X)
+    (entry,) = place.glob("*.kbo")
+    found = cache.fetch(entry.stem)
+    assert found is not None
+    about, code = found
+    del about["slots"]
+    head = {"no JSON": b"{nope", "a list": b"[]", "a name less": json.dumps(about).encode()}[change]
+    body = len(head).to_bytes(8, "little") + head + code
+    entry.write_bytes(cache.FORMAT + hashlib.sha256(body).digest() + body)
     np.testing.assert_array_equal(squares()(X), first)
     assert len(compilations) == 2
     squares()(X)

@@ -270,3 +270,24 @@ def test_a_call_that_fails_leaves_nothing_behind():
         f(np.arange(4.0), np.array([4]))
     gc.collect()
     assert not [o for o in gc.get_objects() if type(o).__name__ == "_Run"]
+
+
+def test_errors_in_compiled_code_are_the_interpreters() -> None:
+    inverse = kb.compile(lambda a: knp.linalg.inv(a) + 1.0)
+    chosen = kb.compile(lambda a, i: a[i] * 2.0)
+    cases = [
+        (lambda: inverse(np.zeros((2, 2))), lambda: knp.linalg.inv(kb.tensor(np.zeros((2, 2)))), np.linalg.LinAlgError),
+        (
+            lambda: chosen(np.ones(3), np.array([5])),
+            lambda: kb.tensor(np.ones(3))[np.array([5])],
+            kb.errors.IndexingError,
+        ),
+    ]
+    for compiled, interpreted, error in cases:
+        with pytest.raises(error) as found:
+            compiled()
+        with pytest.raises(error) as expected:
+            interpreted()
+        assert str(found.value) == str(expected.value)
+        assert "float64[" in str(found.value)
+        assert any("test_compile.py:" in note for note in found.value.__notes__)

@@ -2,8 +2,9 @@
 
 An entry is a file: a line that names the format, the SHA-256 of what follows, a JSON object, and the machine
 code. It is written under another name and then renamed, so that two processes may write the same entry; one
-that does not match its checksum is ignored and removed. What has not been used for longest goes first when
-the folder grows beyond its bound; what a process that was killed has left half written goes after an hour.
+that does not match its checksum, or makes no sense, is ignored and removed. What has not been used for longest
+goes first when the folder grows beyond its bound; what a process that was killed has left half written goes
+after an hour.
 
 Environment: ``KOUBAI_CACHE=0`` switches it off; ``KOUBAI_CACHE_DIR`` names the folder (by default
 ``koubai`` in ``XDG_CACHE_HOME``, or in ``~/.cache``); ``KOUBAI_CACHE_SIZE`` is the bound in MiB (256).
@@ -22,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["fetch", "folder", "store"]
+__all__ = ["discard", "fetch", "folder", "store"]
 
 FORMAT = b"koubai object 1\n"
 DEFAULT_SIZE = 256  # MiB
@@ -64,6 +65,14 @@ def fetch(key: str) -> tuple[dict[str, Any], bytes] | None:
     return found
 
 
+def discard(key: str) -> None:
+    """Remove what was stored under a key, which turned out to be of no use."""
+    place = folder()
+    if place is not None:
+        with contextlib.suppress(OSError):
+            (place / (key + SUFFIX)).unlink()
+
+
 def store(key: str, about: dict[str, Any], code: bytes) -> None:
     """Keep an object; where that is not possible (a full disk, no rights) nothing happens."""
     place = folder()
@@ -89,7 +98,11 @@ def _read(content: bytes) -> tuple[dict[str, Any], bytes] | None:
     if hashlib.sha256(body).digest() != content[len(FORMAT) : start]:
         return None
     size = int.from_bytes(body[:8], "little")
-    return json.loads(bytes(body[8 : 8 + size])), bytes(body[8 + size :])
+    try:
+        about = json.loads(bytes(body[8 : 8 + size]))
+    except ValueError:
+        return None
+    return about, bytes(body[8 + size :])
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from koubai.compile.aligned import aligned_bytes
-from koubai.compile.cache import fetch, store
+from koubai.compile.cache import discard, fetch, store
 from koubai.compile.forms import native
 from koubai.compile.key import digest, key_of
 from koubai.compile.llvm.engine import Code, object_code
@@ -53,17 +53,12 @@ class Program:
     ) -> None:
         self._graph = list(inputs), list(outputs), list(updates)
         named = key_of(*self._graph)
-        found = None if named is None else fetch(named[0])
-        if found is None:
+        if named is None or not self._fetched(*named):
             about, code = self._compiled()
             self.code = Code.loaded(code)
             if named is not None:
                 store(named[0], about, code)
-            arrays = {digest(a): a for a in self.source.plan.constants.values()}
-        else:
-            about, code = found
-            self.code, arrays = Code.loaded(code), named[1]  # type: ignore[index]
-        self._describe(about, arrays)
+            self._describe(about, {digest(a): a for a in self.source.plan.constants.values()})
         self.address = self.code.address("program")
         kinds = [*[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, ctypes.c_void_p]
         self._alone = self.code.function("program", *kinds, result=ctypes.c_int)
@@ -75,6 +70,20 @@ class Program:
         from koubai.compile.source import Source
 
         return Source(*self._graph)
+
+    def _fetched(self, key: str, arrays: dict[str, Any]) -> bool:
+        """Whether the object was on disk, and what is said of it there makes sense."""
+        found = fetch(key)
+        if found is None:
+            return False
+        about, code = found
+        try:
+            self.code = Code.loaded(code)
+            self._describe(about, arrays)
+        except Exception:  # whatever came of a file that is not what it says
+            discard(key)
+            return False
+        return True
 
     def _compiled(self) -> tuple[dict[str, Any], bytes]:
         source = self.source
@@ -232,7 +241,12 @@ class _Run:
 
     def _compute(self, node: Any, buffers: dict[Any, Buffer]) -> None:
         inputs = [self._value(x, buffers) if isinstance(x, Node) else x for x in node.inputs]
-        result = node.op.forward(*inputs, **node.params)
+        try:
+            result = node.op(*inputs, **node.params)
+        except Exception as error:
+            if place := node.where():
+                error.add_note(f"asked for at {place}, in a compiled program")
+            raise
         if node in buffers:
             self._array(buffers[node])[...] = result
         elif isinstance(node.type, tuple):
