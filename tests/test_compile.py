@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import re
 import warnings
 import weakref
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -291,3 +293,29 @@ def test_errors_in_compiled_code_are_the_interpreters() -> None:
         assert str(found.value) == str(expected.value)
         assert "float64[" in str(found.value)
         assert any("test_compile.py:" in note for note in found.value.__notes__)
+
+
+def test_without_memory_for_its_program_a_function_is_interpreted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(size: int) -> Any:
+        raise MemoryError(f"no {size} bytes")
+
+    f = kb.compile(lambda x: knp.sum(x @ x))
+    monkeypatch.setattr(import_module("koubai.compile.program"), "aligned_bytes", none)
+    with pytest.warns(UserWarning, match="is interpreted, since its program found no memory: no"):
+        assert f(np.ones((2, 2))) == 8.0
+    assert f(np.ones((2, 2))) == 8.0  # said once
+
+
+def test_what_a_compiled_function_says_of_itself() -> None:
+    def energy(x: Any, w: Any) -> Any:
+        u, s, _ = knp.linalg.svd(x @ w)
+        return kb.scan(lambda c, row: (c * 2.0 + row.sum(), c), s.sum(), u)[0]
+
+    f = kb.compile(energy)
+    assert repr(f) == "<kb.compile(energy): not called yet>"
+    f(np.eye(3), np.ones((3, 2)))
+    assert repr(f) == "<kb.compile(energy): float64[3, 3], float64[3, 2] -> float64[]>"
+    text = str(f)
+    assert text.endswith("in NumPy, by callback: svd")
+    assert re.search(r"= scan\(.*\n    %0 = input +float64\[\]\n(    .*\n)+    returns %\d, %0\n", text)
+    assert re.search(r"by callback: svd\(\w+\)\n# .*: \w+ = output 0 of svd\(\)\n", f.loops())

@@ -110,7 +110,10 @@ class _Builder:
     def _call(self, node: Any) -> None:
         reads = [self.plan.buffers[x] for x in node.inputs if isinstance(x, Node) and x in self.plan.buffers]
         writes = [self.plan.buffers[node]] if node in self.plan.buffers else []
-        self._add(Call(self.plan.ask(node), node.op.name, reads, writes), *writes)
+        name = node.op.name
+        if isinstance(node.op.lower, lowering.Part):
+            name = f"{name} {node.params['index']} of {node.inputs[0].op.name}"
+        self._add(Call(self.plan.ask(node), name, reads, writes), *writes)
 
     # Loops
 

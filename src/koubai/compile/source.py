@@ -10,6 +10,7 @@ from koubai.compile.nest import Call, Check, flattened
 from koubai.compile.place import planned
 from koubai.compile.text import loops_as_text
 from koubai.graph import Node
+from koubai.ops.lowering import Part
 
 __all__ = ["Source"]
 
@@ -33,7 +34,8 @@ class Source:
         self.plan, self.nests = planned(inputs, outputs, updates)
         every = flattened(self.nests)
         self.asks = any(isinstance(nest, (Call, Check)) for nest in every)
-        self._callbacks = [nest.name for nest in every if isinstance(nest, Call)]
+        asked = [self.plan.table.asked[nest.number][0] for nest in every if isinstance(nest, Call)]
+        self._callbacks = [node.op.name for node in asked if not isinstance(node.op.lower, Part)]
         self.assembled = write_program(self.nests, self.plan.temporaries, host())
         self.ir = self.assembled.module.text()
 
@@ -42,5 +44,5 @@ class Source:
         return loops_as_text(self.nests)
 
     def callbacks(self) -> list[str]:
-        """The names of the ops that run in NumPy inside of the program."""
+        """The names of the ops that run in NumPy, without those that hand on one of several results."""
         return list(self._callbacks)

@@ -85,7 +85,9 @@ class _Text:
 
     def lines_of(self, nest: Any) -> list[str]:
         if isinstance(nest, Call):
-            return [f"# step {nest.number} in NumPy, by callback: {nest.name}"]
+            made = ", ".join(b.name for b in nest.writes) + " = " if nest.writes else ""
+            read = ", ".join(b.name for b in nest.reads)
+            return [f"# step {nest.number} in NumPy, by callback: {made}{nest.name}({read})"]
         if isinstance(nest, Check):
             self._loops(nest.counters)
             self._line(f"check {_bare(self._value(nest.fits).text)}")

@@ -126,8 +126,13 @@ class Body:
             met.update(x for x in node.inputs if isinstance(x, Node))
         return [x in met for x in self.inputs]
 
+    @property
+    def size(self) -> int:
+        """The number of its ops."""
+        return len(self._steps)
+
     def __repr__(self) -> str:
-        return f"<body of {len(self._steps)} ops>"
+        return f"<body of {self.size} ops>"
 
 
 def _computed(op: Any, given: list[Any], params: dict[str, Any], cut: bool) -> Any:

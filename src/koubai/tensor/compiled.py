@@ -116,7 +116,11 @@ class Compiled:
             self._remark()
         if (wanted and traced.followed(bool(tensors))) or not traced.ready():
             return self.f(*args, **kwargs)
-        results = traced(leaves)
+        try:
+            results = traced(leaves)
+        except MemoryError as error:
+            traced.give_up(error)
+            return self.f(*args, **kwargs)
         if tensors:
             results = [constant(y, Tensor) for y in results]
         return traced.trace.rebuild(results)
@@ -149,6 +153,11 @@ class Compiled:
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self._traced())) or "not called yet, so not compiled"
+
+    def __repr__(self) -> str:
+        name = getattr(self.f, "__name__", type(self.f).__name__)
+        seen = "; ".join(traced.types() for traced in self._traced())
+        return f"<kb.compile({name}): {seen or 'not called yet'}>"
 
     def _traced(self) -> list[_Traced]:
         return [traced for known in self.programs.values() for traced in known]
@@ -223,6 +232,17 @@ class _Traced:
             warn(f"compile: {name} is interpreted, since compiling it failed: {error!r}", stacklevel=4)
             return False
         return True
+
+    def give_up(self, error: MemoryError) -> None:
+        """Let the function itself run from now on, which may need less memory at a time than its program."""
+        warn(f"compile: {self._name} is interpreted, since its program found no memory: {error}", stacklevel=3)
+        self._ready = False
+
+    def types(self) -> str:
+        """What the program takes and gives."""
+        given = self.trace.inputs[: len(self.trace.positions)]
+        made = self.trace.traced[: len(self.trace.traced) - len(self.trace.changed)]
+        return f"{', '.join(str(x.type) for x in given)} -> {', '.join(str(y.type) for y in made)}"
 
     def __call__(self, leaves: Sequence[Any]) -> list[Any]:
         trace = self.trace
