@@ -165,6 +165,15 @@ def test_networks_layer_by_layer(loss: str, t: Any, lang: str) -> None:
     assert [sum(step in title for title in titles) for step in steps] == [1, 2]
 
 
+@pytest.mark.parametrize("name", ["LeakyReLU", "ELU", "SELU", "Softplus", "GELU", "SiLU", "Hardtanh", "Mish"])
+def test_activations_of_one_op_and_of_several(name: str) -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(2, 3), getattr(kb.nn, name)(), kb.nn.Linear(3, 2)).astype(np.float64)
+    explanation = kb.explain(model, np.array([[0.5, -1.0]]), np.array([[1.0, 0.0]]), "mse")
+    assert f"Hidden layer 0 with {name}: five steps" in explanation.text
+    assert check_numbers(explanation) > 20
+    assert check_agreement(explanation) > 20
+
+
 def test_the_numbers_of_a_network_are_those_of_backpropagation() -> None:
     model, x, t, loss = mazur()
     explanation = kb.explain(model, x, t, loss)
@@ -222,7 +231,9 @@ def test_outputs_far_from_0_inside_of_a_loss() -> None:
     model, x = kb.nn.Sequential(kb.nn.Linear(1, 1)).astype(np.float64), np.array([[-900.0]])
     model[0].weight.assign([[1.0]])
     with np.errstate(over="raise"):
-        assert "y_0 = 1/(1 + e^-u_0)" in kb.explain(model, x, np.array([[0.0]]), "binary_cross_entropy").text
+        explanation = kb.explain(model, x, np.array([[0.0]]), "binary_cross_entropy")
+    assert "y_0 = 1/(1 + e^-u_0)" in explanation.text
+    check_agreement(explanation)
 
 
 def test_another_gradient_than_1_to_start_with() -> None:

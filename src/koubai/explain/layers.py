@@ -176,10 +176,11 @@ class Numbers:
         return self.replay.agreement(self.record[tensor], [index])
 
     def at_output(self, k: int) -> Agreement | None:
-        """Of dE/dy_k."""
+        """Of dE/dy_k; None where y_k, inside of the loss, is rounded to 0 or 1 and its formula has no value."""
         if not self.top.inner:
             return self.at(self.top.layer.y, 0, k)
-        return _compared(lambda h: self._error_with(k, h), self.error_slope()(k))
+        slope = self.error_slope()(k)
+        return _compared(lambda h: self._error_with(k, h), slope) if np.isfinite(slope) else None
 
     def _error_with(self, k: int, h: float) -> float:
         """E where y_k alone is moved."""

@@ -196,7 +196,7 @@ def _general(symbol: str, formula: str | None, note: str) -> Line:
 def _of_op(layer: Layer) -> Any:
     """The formulas of an activation that is one op of u; None for others."""
     y = layer.layer.y
-    return formula_of(y.op) if y.op is not None and y.inputs == (layer.layer.u,) else None
+    return formula_of(y.op) if y.op is not None and [x is layer.layer.u for x in y.inputs] == [True] else None
 
 
 def _names(layer: Layer, formula: Any) -> dict[Any, Expr]:
