@@ -32,6 +32,15 @@ def chain(n, x):
 # Long chains
 
 
+@pytest.fixture
+def no_collector():
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("n", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_a_long_chain_goes_forward_backward_is_printed_and_destroyed(n):
     x = kb.tensor(1.0, requires_grad=True, name="x")
@@ -88,14 +97,6 @@ def test_a_node_with_many_users_and_a_node_with_many_inputs():
 
 
 # Freeing
-
-
-@pytest.fixture
-def no_collector():
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.mark.usefixtures("no_collector")

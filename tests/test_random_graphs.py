@@ -14,7 +14,14 @@ from koubai.graph import Words, placeholder, type_of, verify
 from koubai.ops.lowering import Scalar
 
 
-@pytest.mark.parametrize("block", range(10))
+def blocks(quick, count):
+    """Numbers of blocks of seeds, those after the first ones for the long sweep."""
+    return pytest.mark.parametrize(
+        "block", [*range(quick), *(pytest.param(k, marks=pytest.mark.slow) for k in range(quick, count))]
+    )
+
+
+@blocks(5, 10)
 def test_all_ways_to_differentiate_agree(block):
     for seed in range(40 * block, 40 * block + 40):
         assert check_random_graph(seed).max_error < 1e-7
@@ -25,8 +32,7 @@ def test_second_derivatives_agree(seed):
     assert check_random_graph(seed, order=2).max_error < 1e-6
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("block", range(10))
+@blocks(0, 10)
 def test_many_more(block):
     for seed in range(10_000 + 100 * block, 10_100 + 100 * block):
         assert check_random_graph(seed).max_error < 1e-6
@@ -128,7 +134,7 @@ def test_a_wrong_rule_in_a_random_graph_is_found():
 # Compiled programs
 
 
-@pytest.mark.parametrize("block", [pytest.param(k, marks=pytest.mark.slow if k >= 5 else ()) for k in range(20)])
+@blocks(5, 20)
 def test_compiled_and_interpreted_agree(block):
     delicate = 0
     for first in range(100 * block, 100 * block + 100, 10):  # ten to a program: LLVM starts once for them
