@@ -269,6 +269,118 @@ def test_other_models_are_explained_op_by_op() -> None:
     check_agreement(explanation)
 
 
+@pytest.mark.parametrize(
+    "activation",
+    ["CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "Mish", "ReLU6", "SELU",
+     "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanhshrink"],
+)  # fmt: skip
+def test_every_activation(activation: str) -> None:
+    layer = getattr(kb.nn, activation)()
+    model = kb.nn.Sequential(kb.nn.Linear(2, 3), layer, kb.nn.Linear(3, 1)).astype(np.float64)
+    explanation = kb.explain(model, np.array([[0.5, -1.0]]), np.array([[1.0]]), "mse")
+    assert "five steps" in explanation.text
+    check_numbers(explanation)
+    check_agreement(explanation)
+
+
+@pytest.mark.parametrize("t", [np.eye(3)[[1, 2]], np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])])
+def test_cross_entropy_of_class_probabilities(t: Any) -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(2, 3), kb.nn.Tanh(), kb.nn.Linear(3, 3)).astype(np.float64)
+    explanation = kb.explain(model, np.array([[0.5, -1.0], [1.0, 2.0]]), t, "cross_entropy")
+    assert check_numbers(explanation) > 20
+    check_agreement(explanation)
+
+
+def tied() -> kb.nn.Module:
+    layer = kb.nn.Linear(2, 2)
+    return kb.nn.Sequential(layer, kb.nn.Tanh(), layer).astype(np.float64)
+
+
+def squashed_twice() -> kb.nn.Module:
+    return kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Sigmoid()).astype(np.float64)
+
+
+@pytest.mark.parametrize(
+    ("make", "loss"),
+    [
+        (tied, "mse"),
+        (squashed_twice, "binary_cross_entropy"),
+        (lambda: kb.nn.Sequential(kb.nn.Linear(2, 2)), lambda y, t: ((y - t) ** 2).sum() + 0.0),
+    ],
+)
+def test_what_the_steps_do_not_fit_is_explained_op_by_op(make: Any, loss: Any) -> None:
+    explanation = kb.explain(make(), np.array([[0.5, -1.0], [1.0, 2.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]), loss)
+    check_numbers(explanation)
+    check_agreement(explanation)
+    assert "is the mean over its examples" not in explanation.text
+
+
+def test_a_frozen_layer_gets_no_gradients_of_weights() -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(2, 3), kb.nn.Tanh(), kb.nn.Linear(3, 2)).astype(np.float64)
+    model[0].freeze()
+    explanation = kb.explain(model, np.array([[0.5, -1.0]]), np.array([[1.0, 0.0]]), "mse")
+    assert "are frozen: they receive no gradient" in explanation.text
+    check_numbers(explanation)
+
+
+def several_outputs() -> list[kb.Tensor]:
+    a = leaf(0.5, "a")
+    matrix = np.array([[2.0, 1.0], [1.0, 3.0]])
+    return [
+        kb.checkpoint(lambda a: kb.numpy.sin(a) * a)(a),
+        kb.scan(lambda c, x: (kb.numpy.tanh(c * x), c), a, kb.tensor(np.arange(1.0, 4.0)))[0],
+        kb.numpy.linalg.eigh(a * matrix)[0].sum(),
+        kb.numpy.linalg.svd(a * matrix)[1].sum(),
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_ops_with_several_outputs(number: int) -> None:
+    explanation = kb.explain(several_outputs()[number])
+    check_numbers(explanation)
+    check_agreement(explanation)
+
+
+def test_differences_that_tell_nothing_give_no_verdict() -> None:
+    a, b = leaf(1e16, "a"), leaf(1.0, "b")
+    with np.errstate(all="ignore"):
+        texts = [kb.explain(a + b - 1e16).text, kb.explain(kb.numpy.sqrt(leaf(0.0, "z"))).text,
+                 kb.explain(kb.numpy.log(leaf(-1.0, "z"))).text]  # fmt: skip
+    for text in texts:
+        assert "✗" not in text
+        assert "no finite difference tells" in text
+
+
+def test_conventions_are_not_passed_off_as_formulas() -> None:
+    text = kb.explain(leaf(0.0, "a") ** leaf(0.0, "b")).text
+    assert "The formula has no value at this point" in text
+    assert "ln(0)" not in text
+
+
+def test_paths_through_two_places_of_one_op() -> None:
+    x = leaf(3.0, "x")
+    text = " ".join(kb.explain(x * x, wrt=x).text.split())
+    assert "this is the path through its place number 1" in text
+    assert "this is the path through its place number 2" in text
+
+
+def test_products_of_elements_and_of_matrices_look_different() -> None:
+    column, row = leaf([[1.0], [2.0]], "A"), leaf([[1.0, 2.0]], "b")
+    assert "A ∘ b" in kb.explain((column * row).sum()).text
+    assert "v1 = A b" in kb.explain((column @ row).sum()).text
+
+
+def test_names_of_users_come_first() -> None:
+    b, c = leaf(2.0, "b"), leaf(3.0, "c")
+    symbols = [n.symbol for n in kb.record(kb.numpy.where(kb.tensor(True), b, c)).nodes]
+    assert sorted(symbols) == ["b", "c", "c1", "v1"]
+    assert kb.record(leaf(2.0, "two\nlines") * 2.0).nodes[0].symbol == "two lines"
+
+
+def test_one_of_something_is_singular() -> None:
+    assert kb.explain(leaf(2.0, "x") * 2.0).title.endswith("2 values, 1 message")
+
+
 # Paths
 
 
@@ -410,6 +522,7 @@ MODEL = kb.nn.Sequential(kb.nn.Linear(2, 1))
         (lambda: kb.explain(MODEL), kb.UsageError, "give examples, targets and a loss"),
         (lambda: kb.explain(MODEL, np.ones((2, 2)), np.ones((2, 1)), "mee"), kb.UsageError, "no loss is named 'mee'"),
         (lambda: kb.explain(MODEL, np.ones((2, 2)), np.ones((2, 1)), "mse", row=2), kb.IndexingError, "no row 2 among"),
+        (lambda: kb.explain(MODEL, np.ones((2, 2)), np.ones((2, 1)), "mse", row="a"), kb.UsageError, "an integer, got"),
         (lambda: kb.explain(leaf(2.0) * 2, index=1), kb.UsageError, "name it with wrt="),
         (lambda: kb.explain(leaf([2.0, 1.0], "x").sum(), wrt="x"), kb.UsageError, "say with index= which"),
         (lambda: kb.explain(leaf([2.0, 1.0], "x").sum(), wrt="x", index=2), kb.IndexingError, "no element"),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from koubai.explain.computation import name_of, partial, starts_with_one
+import numpy as np
+
+from koubai.explain.computation import starts_with_one
 from koubai.explain.derivation import Line
+from koubai.explain.filled import holds, name_of, partial
 from koubai.explain.formula import (
     Expr,
     Negative,
@@ -58,6 +61,10 @@ def closed_forms(record: Record, replay: Replay) -> tuple[Line, ...]:
         if node.op is None and node.messages:
             found = replay.agreement(node)
             lines.append(Line(partial(record, node), (tidied(gradients[node]),), node.grad, found))
+    given = {Symbol.from_key(node.symbol): node.value for node in record.nodes if node.op is None}
+    scalars = {symbol.key: value for symbol, value in given.items() if np.ndim(value) == 0}
+    if not all(holds(line.steps[0].substitute(scalars), line.result) for line in lines):
+        return ()  # a convention where a formula has no value, which a formula of the inputs cannot say
     return (lines[0], *reversed(lines[1:]))
 
 

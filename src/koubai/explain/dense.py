@@ -6,14 +6,15 @@ activation, y what comes out of it, E the error, and delta the gradient of u.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from koubai.explain.chain import acts_by_place
+from koubai.explain.record import Record
 from koubai.nn import Dropout, Identity, Linear, Module, Sequential
 from koubai.tensor import Tensor
 
-__all__ = ["DenseLayer", "dense_layers"]
+__all__ = ["DenseLayer", "dense_layers", "stand_alone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,19 @@ def dense_layers(model: Module, x: Tensor) -> list[DenseLayer] | None:
         else:
             return None
     return layers or None
+
+
+def stand_alone(layers: Sequence[DenseLayer], record: Record, inside_the_loss: bool) -> bool:
+    """Whether the layers are all that there is: each weight is used once, and no activation is followed by another.
+
+    Parameters
+    ----------
+    inside_the_loss : bool
+        Whether the loss has an activation of its own.
+    """
+    weights = [p for layer in layers for p in (layer.linear.weight, layer.linear.bias) if isinstance(p, Tensor)]
+    once = all(len(record[p].messages) <= 1 for p in weights) and len(set(weights)) == len(weights)
+    return once and not (inside_the_loss and layers[-1].activation is not None)
 
 
 def _leaves(model: Module) -> Iterator[tuple[str, Module]]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import index as as_index
 from typing import Any
 
 from koubai.errors import IndexingError, UsageError
 from koubai.explain.closed import closed_forms
 from koubai.explain.computation import backward_line, computation_sections
-from koubai.explain.dense import dense_layers
+from koubai.explain.dense import dense_layers, stand_alone
 from koubai.explain.derivation import Explanation, Line, Section
+from koubai.explain.layers import words_of
 from koubai.explain.network import network_sections
 from koubai.explain.phrases import Phrases
 from koubai.explain.record import Record, record
@@ -124,19 +126,31 @@ def _of_model(
     x, t = as_pair((x, t), model, "explain")
     if wrt is not None or index is not None:
         return ways(record(_error(model, x, t, function)), wrt, index, most, say, digits)
-    if not -len(x) <= row < len(x):
-        raise IndexingError(f"explain: there is no row {row} among {len(x)} examples; rows count from 0")
-    one = tensor(x[row % len(x)][None], requires_grad=x.dtype.kind == "f", name="x")
+    row = _row(row, len(x))
+    one = tensor(x[row][None], requires_grad=x.dtype.kind == "f", name="x")
     layers = dense_layers(model, one) if x.ndim == 2 else None
-    if layers is None:
+    known = words_of(loss)
+    if layers is not None:
+        target = aligned(t[row][None], layers[-1].y)
+        error = function(layers[-1].y, target)
+    if layers is None or not stand_alone(layers, record(error), known is not None and bool(known.output)):
         return explain(_error(model, x, t, function), lang=say.lang, digits=digits)
-    output = layers[-1].y
-    target = aligned(t[row % len(x)][None], output)
-    sections = network_sections(layers, function(output, target), target, loss, say)
+    sections = network_sections(layers, error, target, loss, say)
     if len(x) > 1:
-        sections.append(_over_the_batch(record(_error(model, x, t, function)), model, len(x), say))
+        text = say("net batch any" if known is None else "net batch text")
+        sections.append(_over_the_batch(record(_error(model, x, t, function)), model, len(x), text, say))
     name = type(model).__name__
     return Explanation(say("net title", model=name), tuple(sections), say.lang, digits)
+
+
+def _row(row: Any, rows: int) -> int:
+    try:
+        number = as_index(row)
+    except TypeError:
+        raise UsageError(f"explain: expected row to be an integer, got {row!r}") from None
+    if not -rows <= number < rows:
+        raise IndexingError(f"explain: there is no row {number} among {rows} examples; rows count from 0")
+    return number % rows
 
 
 def _error(model: Module, x: Any, t: Any, loss: Callable[..., Any]) -> Tensor:
@@ -146,10 +160,10 @@ def _error(model: Module, x: Any, t: Any, loss: Callable[..., Any]) -> Tensor:
     return error
 
 
-def _over_the_batch(seen: Record, model: Module, rows: int, say: Phrases) -> Section:
+def _over_the_batch(seen: Record, model: Module, rows: int, text: str, say: Phrases) -> Section:
     replay = Replay(seen)
     lines = [backward_line(seen, seen[p], replay, say, most=6) for p in model.parameters() if p.requires_grad]
-    return Section(say("net batch", rows=rows), tuple(map(_briefly, lines)), say("net batch text"))
+    return Section(say("net batch", rows=rows), tuple(map(_briefly, lines)), text)
 
 
 def _briefly(line: Line) -> Line:

@@ -19,7 +19,7 @@ from koubai.nn import sigmoid, softmax
 from koubai.nn.losses.lookup import loss_function
 from koubai.tensor import jvp
 
-__all__ = ["LOSSES", "Layer", "LossWords", "Numbers"]
+__all__ = ["LOSSES", "Layer", "LossWords", "Numbers", "words_of"]
 
 Number = Callable[..., Any]  # of indices
 
@@ -125,7 +125,7 @@ class Numbers:
         self.error = error
         self.record = record(error)
         self.replay = Replay(self.record)
-        self.words = _words_of(loss)
+        self.words = words_of(loss)
         inner = self.words.output if self.words is not None else ""
         last = len(layers) - 1
         self.layers = [
@@ -152,6 +152,7 @@ class Numbers:
     def gradient(self, tensor: Any) -> Number:
         """The recorded gradient of a tensor, by index; of one of shape (1, units) by the unit."""
         grad = np.asarray(self.record[tensor].grad)
+        assert grad.ndim
         return lambda *index: grad[(0, *index) if len(index) < grad.ndim else index]
 
     def delta(self, layer: Layer) -> Number:
@@ -202,7 +203,7 @@ class Numbers:
         return _compared(lambda h: self.replay.moved(node, (0, k), h * weight), weight * float(self.delta(layer)(k)))
 
 
-def _words_of(loss: Any) -> LossWords | None:
+def words_of(loss: Any) -> LossWords | None:
     """Those of a loss of this library, by name or itself; a function of the user's may have the same name."""
     return next((words for name, words in LOSSES.items() if loss == name or loss is loss_function(name)), None)
 

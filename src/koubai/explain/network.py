@@ -71,7 +71,7 @@ class _Steps:
         """Forward and backward through a loss that is the user's: from the output layer to E."""
         record, replay = self._numbers.record, self._numbers.replay
         after = record.nodes[record[self._numbers.top.layer.y].index + 1 :]
-        forward = [forward_line(node) for node in after if node.op is not None]
+        forward = [forward_line(node, self._say) for node in after if node.op is not None]
         backward = [node for node in reversed(after) if node.grad is not None]
         return forward + [backward_line(record, node, replay, self._say) for node in backward]
 
@@ -128,11 +128,14 @@ class _Steps:
         notes = {key: self._say(f"step {key}", below=x, a=a, b=b) for key in keys}
         block, delta = partial(self._block, layer), numbers.delta(layer)
         lines: list[Line] = []
-        if layer.bias is not None:
+        if layer.bias is not None and layer.bias.requires_grad:
             at = partial(numbers.at, linear.bias)
             lines += block(f"dE/db_{b}", f"delta_{b}", b, numbers.gradient(linear.bias), at, notes["bias"])
-        gradient, at = numbers.gradient(linear.weight), partial(numbers.at, linear.weight)
-        lines += block(f"dE/dw_{a}{b}", f"{x}_{a} delta_{b}", a + b, gradient, at, f"({number}) {notes['weight']}")
+        if not linear.weight.requires_grad:
+            lines.append(_general(f"dE/dw_{a}{b}", f"{x}_{a} delta_{b}", f"({number}) {self._say('step frozen')}"))
+        else:
+            gradient, at = numbers.gradient(linear.weight), partial(numbers.at, linear.weight)
+            lines += block(f"dE/dw_{a}{b}", f"{x}_{a} delta_{b}", a + b, gradient, at, f"({number}) {notes['weight']}")
         through, at = lambda j, k: layer.w[j, k] * delta(k), partial(numbers.by_way_of, layer)
         lines += block(f"w_{a}{b} delta_{b}", None, a + b, through, at, f"({number + 1}) {notes['through']}")
         chain = f"sum_{b} dE/du_{b} du_{b}/d{x}_{a}"
@@ -196,7 +199,7 @@ def _general(symbol: str, formula: str | None, note: str) -> Line:
 def _of_op(layer: Layer) -> Any:
     """The formulas of an activation that is one op of u; None for others."""
     y = layer.layer.y
-    return formula_of(y.op) if y.op is not None and [x is layer.layer.u for x in y.inputs] == [True] else None
+    return formula_of(y.op) if y.op is not None and len(y.inputs) == 1 and y.inputs[0] is layer.layer.u else None
 
 
 def _names(layer: Layer, formula: Any) -> dict[Any, Expr]:

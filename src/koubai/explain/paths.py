@@ -199,7 +199,8 @@ def _column(edge: RecordEdge, e: int) -> Iterator[tuple[int, float]]:
     """The elements of the target that change with element `e` of the source, and how fast."""
     node, position = edge.target._made, edge.position
     if type(node.value) is tuple or type(edge.source.value) is tuple:
-        raise UsageError(f"explain: {edge.target.op} has several outputs, through which paths are not followed")
+        raise UsageError(f"explain: {edge.target.op} has several outputs, through which paths are not followed; "
+                         f"write the loop in Python, or explain the whole computation without wrt=")
     if is_elementwise(node.op):  # type: ignore[arg-type]
         places = np.broadcast_to(np.arange(edge.source.value.size).reshape(edge.source.shape), edge.target.shape)
         chosen = np.flatnonzero(places == e) if edge.source.shape != edge.target.shape else np.array([e])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from koubai.errors import UsageError
 
 __all__ = ["LANGUAGES", "Phrases"]
 
 LANGUAGES = ("en", "ja")
+SINGULAR = re.compile(r"\b(1 (?:value|message|path|unit|input|example|element))s\b")
 
 TABLE = {
     "computation": (
@@ -43,6 +46,20 @@ TABLE = {
         "numerically, {count} of {of} elements: largest difference {difference}",
         "数値微分と比較: {of} 要素中 {count} 個、差の最大 {difference}",
     ),
+    "unsure": ("no finite difference tells: rounding, or infinities", "差分では確かめられない(丸め誤差または無限大)"),
+    "argument": (
+        "{symbol} stands there more than once; this is the path through its place number {number}.",
+        "{symbol} は複数の引数に現れる。これは {number} 番目の引数を通る経路。",
+    ),
+    "exception": (
+        "The formula has no value at this point; the convention for it is used.",
+        "この点では式が定義されないため、規約で定めた値を使う。",
+    ),
+    "step frozen": (
+        "The weights of this layer are frozen: they receive no gradient.",
+        "この層の重みは固定されているので、勾配を受け取らない。",
+    ),
+    "net batch any": ("The gradients of the loss of the whole batch.", "バッチ全体の損失の勾配。"),
     "kink": ("a kink: the slope differs on both sides", "微分できない点(左右で傾きが異なる)"),
     "differs": ("but numerically {value}", "数値微分は {value}"),
     "differs many": (
@@ -202,4 +219,5 @@ class Phrases:
         self.lang = lang
 
     def __call__(self, key: str, **values: object) -> str:
-        return TABLE[key][LANGUAGES.index(self.lang)].format(**values)
+        said = TABLE[key][LANGUAGES.index(self.lang)].format(**values)
+        return SINGULAR.sub(r"\1", said) if self.lang == "en" else said

@@ -49,7 +49,14 @@ class Agreement:
     @property
     def ok(self) -> bool:
         """Whether all differences are within the tolerance, or a kink explains them."""
-        return self.kink or self.largest <= self.tolerance
+        return self.kink or self.unsure or self.largest <= self.tolerance
+
+    @property
+    def unsure(self) -> bool:
+        """Whether differences cannot tell: where something is not finite, or is lost in rounding."""
+        sizes = [max(abs(g), abs(s)) for _, g, s in self.elements]
+        finite = all(np.isfinite(size) for size in sizes)
+        return not finite or (not self.kink and self.tolerance > 0.05 * max(sizes, default=0.0) > 0.0)
 
 
 class Replay:
@@ -111,7 +118,9 @@ class Replay:
         chosen = _largest(node.grad, most) if indices is None else [tuple(i) for i in indices]
         elements, tolerance, kink = [], 0.0, False
         eps = float(np.finfo(node.dtype).eps)
-        scale = float(np.max(np.abs(node.grad), initial=0.0))
+        # What was summed may be larger than the sum, and was rounded at its own size.
+        summed = [node.grad, *(e.upstream for e in node.messages if type(e.upstream) is not tuple)]
+        scale = max(float(np.max(np.abs(g), initial=0.0)) for g in summed)
         for index in chosen:
             size = max(1.0, abs(float(np.asarray(base)[index])))
             slope = slope_of(partial(self._scaled, node, index, size), LARGEST_STEP)

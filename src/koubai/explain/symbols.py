@@ -46,21 +46,23 @@ def symbols_of(order: Sequence[Any]) -> dict[Any, str]:
     taken = {name for name in named.values() if name}
     symbols: dict[Any, str] = {}
     used: dict[str, int] = {}
+    unnamed = {"v": 0, "c": 0}
     for node in order:
-        name = named.get(node) or node.name
+        name = named.get(node) or (node.name and " ".join(node.name.split()))
         if name:
             used[name] = n = used.get(name, 0) + 1
             symbols[node] = name if n == 1 else _free(f"{name}_", n, taken)
         else:
             prefix = "v" if node.op is not None else "c"
-            used[prefix] = n = used.get(prefix, 0) + 1
-            symbols[node] = _free(prefix, n, taken)
+            unnamed[prefix] += 1
+            symbols[node] = _free(prefix, unnamed[prefix], taken)
     return symbols
 
 
 def names_of(order: Sequence[Any]) -> dict[Any, str | None]:
     """The names that nodes were given: their own, or the user's variables."""
-    return {node: node.name or _variable(node) for node in _assigned(order)}
+    found = {node: node.name or _variable(node) for node in _assigned(order)}
+    return {node: name and " ".join(name.split()) for node, name in found.items()}
 
 
 def _free(prefix: str, number: int, taken: set[str]) -> str:

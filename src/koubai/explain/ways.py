@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from koubai.errors import UsageError
-from koubai.explain.computation import indexed, local_element, name_of, partial
 from koubai.explain.derivation import Explanation, Line, Section
+from koubai.explain.filled import indexed, local_element, name_of, partial
 from koubai.explain.formula import Derivative, Expr, Number, Sum, Text, times
 from koubai.explain.formula.plain import number_text
 from koubai.explain.paths import Path, Stop, paths_from
 from koubai.explain.phrases import Phrases
-from koubai.explain.record import Record
+from koubai.explain.record import Record, RecordEdge
 from koubai.explain.replay import Replay
 
 __all__ = ["ways"]
@@ -67,12 +67,18 @@ def _section(path: Path, number: int, digits: int, say: Phrases) -> Section:
         if stop.local != 1.0:
             assert stop.edge is not None
             symbol = Derivative(_expr(stop), _expr(before))
-            lines.append(Line(symbol, local_element(stop.edge, stop.index), stop.local))
+            lines.append(Line(symbol, local_element(stop.edge, stop.index), stop.local, note=_place(stop.edge, say)))
     factors = [Number(stop.local) for stop in path.stops if stop.local != 1.0]
     steps = (times(*factors),) if len(factors) > 1 else ()
     lines.append(Line(Text(say("contribution")), steps, path.contribution))
     title = say("path", number=number, value=number_text(path.contribution, digits))
     return Section(title, tuple(lines), " → ".join(map(_name, path.stops)))
+
+
+def _place(edge: RecordEdge, say: Phrases) -> str:
+    """Which argument the path goes through, where the same value stands in several."""
+    same = [x for x in edge.target.inputs if x is edge.source]
+    return say("argument", symbol=edge.source.symbol, number=edge.position + 1) if len(same) > 1 else ""
 
 
 def _name(stop: Stop) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from koubai.errors import UsageError
-from koubai.explain.formula import Array, Expr, Number, Text, parse, to_plain
+from koubai.explain.formula import Array, Expr, Number, Tuple, parse, to_plain
 from koubai.explain.formula.plain import number_text
 from koubai.explain.phrases import Phrases
 
@@ -23,9 +23,12 @@ def result_of(line: Line) -> Expr | None:
     if line.result is None:
         return None
     if type(line.result) is tuple:
-        shapes = (f"{v.dtype}[{', '.join(map(str, v.shape))}]" for v in line.result)
-        return Text(f"({', '.join(shapes)})")
-    array = np.asarray(line.result)
+        return Tuple(tuple(_value(v) for v in line.result))
+    return _value(line.result)
+
+
+def _value(value: Any) -> Expr:
+    array = np.asarray(value)
     return Number(array[()]) if array.ndim == 0 else Array(array)
 
 
@@ -56,6 +59,8 @@ def agreement_text(line: Line, say: Phrases, digits: int) -> str:
     found = line.agreement
     if found is None or not found.elements:
         return ""
+    if found.unsure:
+        return f"△ {say('unsure')}"
     if found.kink:
         return f"△ {say('kink')}"
     mark, key = ("✓", "agrees") if found.ok else ("✗", "differs")
