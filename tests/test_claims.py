@@ -75,9 +75,49 @@ def test_whole_numbers_are_meant_exactly_and_arrays_by_their_dtype() -> None:
     assert printed(0.5).fits(0.5 + 1e-14)
     assert printed(np.float32(0.1)).fits(0.1 + 1e-8)
     assert printed(np.array([[0.5, 2.0]])).fits(np.array([[0.5, 2.0]]))
-    for bad in ("x", "[1, [2]]", "1 2", "[1, 2", True, "nan", "__import__('os')", {"a": 1}):
+    for bad in ("x", "[1, [2]]", "1 2", "[1, 2", True, "nan", "__import__('os')", {"a": 1}, "[1-2]", "1/2/3", "1_000",
+                "1.5/7", "3/0", "1e400", "½", "1½", "%", "≈", "2×10"):  # fmt: skip
         with pytest.raises(kb.UsageError):
             printed(bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("-1.633×10^-1", -0.16335, -0.16325), ("-1.633 x 10⁻¹", -0.16335, -0.16325),
+        (r"−1.633 \times 10^{-1}", -0.16335, -0.16325), ("1.6*10**2", 155, 165), ("42.86%", 0.42855, 0.42865),
+        ("43 %", 0.425, 0.435), ("≈0.43", 0.425, 0.435), ("≈ 3", 2.5, 3.5),
+    ],
+)  # fmt: skip
+def test_numbers_as_people_print_them(text: str, low: float, high: float) -> None:
+    claim, edge = printed(text), 1e-6 * abs(high)
+    assert claim.fits(low + edge)
+    assert claim.fits(high - edge)
+    assert not claim.fits(low - edge)
+    assert not claim.fits(high + edge)
+
+
+def test_a_fraction_is_meant_exactly() -> None:
+    assert printed("-8/49").fits(-8 / 49)
+    assert not printed("-8/49").fits(-8 / 49 * (1 + 1e-11))
+    assert printed("[3/7, 42.9%]").fits(np.array([3 / 7, 0.4294]))
+    assert one("z = x/y", "z", "5/2", {"x": 7.0, "y": 3.0}).slip is None
+
+
+@pytest.mark.parametrize("line", ["z ≈ 0.43", "z = ≈0.43", "z = 3/7", "z = 42.86%", "z, x ≈ 0.43, 3"])
+def test_claims_in_a_file_as_people_write_them(line: str) -> None:
+    assert kb.verify_example(f"let x = 3\nz = x/7\nclaim {line}").ok
+    assert kb.verify_example("let x = 3\nz = x/7", line).ok
+
+
+def test_a_text_that_names_a_file_is_told_to_be_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("page.txt").write_text("let x = 3\nclaim x = 3")
+    with pytest.raises(kb.UsageError, match=r"give Path\('page.txt'\)"):
+        kb.verify_example("page.txt")
+    with pytest.raises(kb.UsageError, match=r"give Path\('page.txt'\)"):
+        kb.verify_example("z = x", "page.txt", {"x": 1})
+    assert kb.verify_example(Path("page.txt")).ok
 
 
 # The parser

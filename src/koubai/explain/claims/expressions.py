@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -20,6 +21,8 @@ __all__ = ["FUNCTIONS", "PRIME", "Expression", "close_to", "parse", "plainly"]
 LONGEST = 10_000
 PRIME = "ʹ"  # stands for the ' of w', which Python's grammar does not allow in names
 SPELLINGS = {"^": "**", "−": "-", "×": "*", "·": "*", "÷": "/", "'": PRIME, "′": PRIME}
+
+POWER_OF_TEN = re.compile(r"(?<=10)[⁺⁻]?[⁰¹²³⁴-⁹]+")
 
 Step = Callable[[Mapping[str, Any], list[Any]], Any]
 
@@ -108,13 +111,15 @@ def close_to(name: str, known: Any) -> str:
 
 
 def plainly(text: str) -> str:
-    """Letters and digits in their plain form: of full width, as indices below, mathematical ones; ``x²`` as ``x^2``.
+    """Letters and digits in their plain form: of full width, as indices below, mathematical ones;
+    ``x²`` as ``x^2``, ``10⁻⁴`` as ``10^−4``.
 
     Examples
     --------
     >>> plainly("ｗ₅ ＝ x²")
     'w5 = x^2'
     """
+    text = POWER_OF_TEN.sub(lambda power: "^" + normalize("NFKC", power.group()), text)
     return normalize("NFKC", text.replace("²", "^2").replace("³", "^3"))
 
 

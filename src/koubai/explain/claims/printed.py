@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
+from math import isinf
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,17 @@ from koubai.graph import Node
 __all__ = ["Printed", "printed", "written"]
 
 Array = np.ndarray[Any, Any]
-NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?")
+WHOLE = r"[-+]?\d{1,3}"
+NUMBER = re.compile(
+    r"(?P<over>[-+]?\d+)\s*/\s*(?P<under>\d+)(?![\d.eE])"
+    r"|(?P<digits>[-+]?(?:\d+\.?\d*|\.\d+))"
+    rf"(?:[eE](?P<e>{WHOLE})|\s*(?:[×·*x]|\\times|\\cdot)\s*10\s*(?:\^|\*\*)\s*"
+    rf"(?P<power>{WHOLE}|\{{{WHOLE}\}}|\({WHOLE}\)))?"
+    r"\s*(?P<percent>%)?"
+)
+ABOUT = "≈≒~"
 ROUNDING = 1e-12  # of the right value: what two computations in float64 may differ by
+EXACT = 17  # digits: what a float64 can hold
 OF_DTYPE = {"float16": 1e-2, "float32": 1e-5}
 
 
@@ -32,7 +42,9 @@ class Printed:
     text : str
     value : array
     unit : array
-        One in the last printed place; 0 for a whole number, which is meant exactly.
+        One in the last printed place; 0 for a whole number or a fraction, which are meant exactly.
+    significant : int
+        How many digits the number has, leading zeros aside; of an array the fewest.
     loose : float
         What may be off besides, as a share of the right value.
     """
@@ -40,6 +52,7 @@ class Printed:
     text: str
     value: Array
     unit: Array
+    significant: int
     loose: float = ROUNDING
 
     def fits(self, right: Any) -> bool:
@@ -50,19 +63,11 @@ class Printed:
         open_ = 0.5 * self.unit * (1 + 1e-9) + self.loose * np.maximum(np.abs(right), np.abs(self.value))
         return bool((np.abs(right - self.value) <= open_).all())
 
-    @property
-    def significant(self) -> int:
-        """How many digits the number has, leading zeros aside; of an array the fewest."""
-        return min((len(Decimal(t).as_tuple().digits) for t in number_texts(self.text)), default=0)
-
-
-def number_texts(text: str) -> Iterator[str]:
-    """Each number of the text, as it stands there."""
-    return (match.group() for match in NUMBER.finditer(text))
-
 
 def printed(claim: Any) -> Printed:
     """A claim's value: text such as ``0.3775`` or ``[[1, 2.50], [3, 4]]``, a number, or an array.
+
+    A number in a text may also be written ``-1.6×10^-1``, ``42.9%`` (for 0.429) or ``3/7``; ``≈`` may stand before it.
 
     Raises
     ------
@@ -77,25 +82,34 @@ def printed(claim: Any) -> Printed:
     text = claim.strip() if isinstance(claim, str) else written(claim)
     loose = ROUNDING if isinstance(claim, str) else OF_DTYPE.get(str(getattr(claim, "dtype", "")), ROUNDING)
     plain = plainly(text).replace("−", "-")
-    if NUMBER.fullmatch(plain):
-        return Printed(text, np.asarray(float(plain)), np.asarray(_unit(plain)), loose)
-    if not re.fullmatch(r"[\s\[\](),\d.eE+-]+", plain) or not plain.startswith(("[", "(")):
+    about, plain = plain[:1] in ABOUT and bool(plain), plain.lstrip(ABOUT).strip()
+    found = [_number(match, text, about) for match in NUMBER.finditer(plain)]
+    frame = NUMBER.sub(" 0 ", plain).strip()
+    if frame != "0" and not re.fullmatch(r"[\[(][\s\[\](),0]+", frame):
         raise UsageError(f"{text!r} is no number and no list of numbers")
     try:
-        value = np.asarray(ast.literal_eval(plain), np.float64)
+        shape = np.asarray(ast.literal_eval(frame), np.float64).shape
+        value, unit = (np.asarray([n[i] for n in found], np.float64).reshape(shape) for i in (0, 1))
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         raise UsageError(f"{text!r} is no list of numbers whose rows have the same length") from None
-    units = np.asarray([_unit(t) for t in number_texts(plain)]).reshape(value.shape)
-    return Printed(text, value, units, loose)
+    return Printed(text, value, unit, min((n[2] for n in found), default=0), loose)
 
 
-def _unit(text: str) -> float:
-    """One in the last place."""
-    if "." not in text and "e" not in text.lower():
-        return 0.0
-    exponent = Decimal(text).as_tuple().exponent
-    assert isinstance(exponent, int)
-    return float(Decimal(1).scaleb(exponent))
+def _number(match: re.Match[str], text: str, about: bool) -> tuple[float, float, int]:
+    """A number's value, one in its last place (0 where it is meant exactly), and how many digits it has."""
+    try:
+        if match["over"]:
+            return float(Fraction(int(match["over"]), int(match["under"]))), 0.0, EXACT
+        power = match["e"] or (match["power"] or "").strip("{}()")
+        exact = Decimal(f"{match['digits']}e{power or 0}").scaleb(-2 if match["percent"] else 0)
+        _, digits, exponent = exact.as_tuple()
+        assert isinstance(exponent, int)
+        if isinf(float(exact)):
+            raise OverflowError
+    except (ZeroDivisionError, OverflowError, ValueError):
+        raise UsageError(f"{text[:40]!r} holds a number that is not finite, or too large") from None
+    whole = "." not in match["digits"] and not power and not match["percent"] and not about
+    return float(exact), 0.0 if whole else float(Decimal(1).scaleb(exponent)), len(digits)
 
 
 def written(value: Any) -> str:

@@ -33,6 +33,7 @@ __all__ = ["Program", "Stated", "claims_of", "read_program"]
 
 LARGEST = 1_000_000
 NAME = re.compile(r"[^\W\d]\w*")
+EQUALS = re.compile(r"=\s*[≈≒]|[=≈≒]")
 STEP = re.compile(r"(\S+)\s+rate\s+(\S+)\s+over\s+(.+)")
 
 
@@ -152,12 +153,22 @@ def _statement(program: Program, line: str, number: int) -> None:
         program.step(*match.groups())
         return
     kind = word if word in ("let", "claim") else "define"
-    left, sign, right = (rest if kind != "define" else line).replace("≈", "=").partition("=")
+    left, sign, right = _equation(rest if kind != "define" else line, kind == "claim")
     if not sign:
         if kind != "define" or any(name == "output" for name, _ in program.formulas):
             raise UsageError(f"expected NAME = VALUE, got {line!r}")
         left, right = "output", line
     _do(program, kind, left, right, number)
+
+
+def _equation(text: str, keeps: bool) -> tuple[str, str, str]:
+    """Name, sign and value, the sign being =, ≈ or both; a claimed value keeps its ≈."""
+    match = EQUALS.search(text)
+    if match is None:
+        return text, "", ""
+    value, sign = text[match.end() :], match.group()
+    about = "≈" * (keeps and sign != "=")
+    return text[: match.start()], sign, ", ".join(about + part for part in _parts(value)) if about else value
 
 
 def _do(program: Program, kind: str, name: str, value: str, number: int) -> None:
@@ -212,7 +223,7 @@ def claims_of(claims: Any) -> list[Stated]:
         program = Program()
         for number, line in enumerate(claims.splitlines(), 1):
             text = plainly(line).partition("#")[0].strip().removeprefix("claim ")
-            left, sign, right = text.replace("≈", "=").partition("=")
+            left, sign, right = _equation(text, True)
             if text and not sign:
                 raise DataError(f"claims, line {number}: expected NAME = NUMBER, got {line!r}")
             if text:

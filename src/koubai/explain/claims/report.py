@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -115,5 +116,6 @@ def _digits(claim: Claim) -> str:
     """The computed value, to two digits more than were printed."""
     if getattr(claim.computed, "ndim", 0):
         return short(claim.computed)
-    digits = sum(c.isdigit() for c in claim.printed.lower().partition("e")[0].lstrip("-+0."))
+    mantissa = re.split("[eExX×·*/%]", claim.printed)[0].lstrip("≈≒~-−+0. ")
+    digits = sum(c.isdigit() for c in mantissa)
     return f"{float(claim.computed):.{min(max(digits + 2, 6), 16)}g}"

@@ -141,7 +141,8 @@ def _of_digits(claim: Printed, right: Any) -> Slip | None:
         return Slip("cut", "the digits are cut off, not rounded", "四捨五入せずに切り捨てている")
     places = max(-int(Decimal(repr(unit)).adjusted()), 0) if unit else 0
     ours, theirs = f"{abs(right):.{places}f}", f"{abs(value):.{places}f}"
-    if claim.significant >= MANY_DIGITS and np.sign(value) == np.sign(right) and len(ours) == len(theirs):
+    told = unit or value.is_integer()  # the digits of a fraction are not those that were printed
+    if told and claim.significant >= MANY_DIGITS and np.sign(value) == np.sign(right) and len(ours) == len(theirs):
         differ = [i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b]
         if len(differ) == 1 and not _is_rounding(value, right):
             return Slip("digit", f"one digit is another: {theirs} for {ours}",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from os import PathLike
+from os.path import isfile
 from typing import Any
 
 import numpy as np
@@ -39,10 +41,11 @@ def verify_example(
     Parameters
     ----------
     example : str, path, function, or Module
-        A formula, or lines of ``let x = 10`` and ``z = x*y`` (see `koubai.explain.claims.read`), or a file of these:
-        read by a parser of its own, never run. A function of named arguments that returns a tensor: the names of its
-        local variables are names of the example, what it returns is ``output``. A network: parameters have their
-        paths, layers theirs, outputs are ``y``, the loss is ``E``.
+        A formula, or lines of ``let x = 10`` and ``z = x*y`` (see `koubai.explain.claims.read`), or a file of these,
+        given as a ``Path``, since a str is always the text itself: read by a parser of its own, never run. A function
+        of named arguments that returns a tensor: the names of its local variables are names of the example, what it
+        returns is ``output``. A network: parameters have their paths, layers theirs, outputs are ``y``, the loss is
+        ``E``.
     claims : dict, lines of text, table, or path
         Names and numbers: ``z``, ``dz/dx``, ``dz/dW[0, 1]``, ``w'`` for w after a step, ``E after 3 steps``, or a
         formula of these. A table has the columns name and value. By default the lines ``claim dz/dx = 20`` of the
@@ -63,7 +66,7 @@ def verify_example(
     -------
     ClaimReport
         A claim is right if it equals the computed number within its printed digits: 0.3775 stands for 0.37745 to
-        0.37755; a whole number is meant exactly.
+        0.37755; a whole number or a fraction is meant exactly.
 
     Raises
     ------
@@ -86,11 +89,24 @@ def verify_example(
     """
     if lang not in ("en", "ja"):
         raise UsageError(f"verify_example: lang must be 'en' or 'ja', got {lang!r}")
-    built, stated = _built(example, values or {}, data, loss, rate, tuple(over))
-    stated = claims_of(claims) if claims is not None else stated
+    with _hinting(example):
+        built, stated = _built(example, values or {}, data, loss, rate, tuple(over))
+    with _hinting(claims):
+        stated = claims_of(claims) if claims is not None else stated
     if not stated:
         raise UsageError("verify_example: nothing is claimed; give claims, such as {'dz/dx': 20}")
     return ClaimReport(tuple(claim for claim, *_ in _explained([_check(s, built) for s in stated])), lang)
+
+
+@contextmanager
+def _hinting(text: Any) -> Iterator[None]:
+    """A text is never taken for a path; where it cannot be read and is one, the message says what to give."""
+    try:
+        yield
+    except KoubaiError as error:
+        if isinstance(text, str) and isfile(text):
+            raise UsageError(f"{error}; this is the name of a file: to read it, give Path({text!r})") from None
+        raise
 
 
 def _built(
