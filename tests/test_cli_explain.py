@@ -36,6 +36,15 @@ def test_an_expression() -> None:
     assert "∂f/∂x = cos(x) + y = 2.58385   ✓ 数値微分 2.58385" in run.stdout
 
 
+def test_an_expression_that_begins_with_a_minus_sign() -> None:
+    for before in ((), ("--lang", "en"), ("--lang=en",)):
+        run = koubai("explain", *before, "-x^2", "x=-3", "--digits", "4")
+        assert (run.returncode, run.stderr) == (0, "")
+        assert "f = -v1 = -9" in run.stdout
+    assert koubai("explain", "-h").stdout.startswith("Usage")
+    assert "No such option '--dgits'" in koubai("explain", "-x^2", "x=3", "--dgits", "4").stderr
+
+
 def test_a_named_expression_of_lists_as_latex_and_html(tmp_path: Path) -> None:
     arguments = ("explain", "E = (w*x - 6)^2", "w=2", "x=1.5")
     latex = koubai(*arguments, "--format", "latex").stdout
@@ -79,6 +88,9 @@ def test_a_page_and_a_picture(tmp_path: Path) -> None:
         (["x", "x=[1,2]"], 2, "the expression has the shape (2,)"),
         (["2+3"], 2, "nothing to differentiate by"),
         (["x^2", "x"], 2, "expected NAME=NUMBER"),
+        (["x^2", "x=1e400"], 2, "x: expected finite numbers, got '1e400'"),
+        (["x^2", "x=[1, NaN]"], 2, "x: expected finite numbers"),
+        (["x^2", "x=3", "--out", "no/where.tex"], 1, "no/where.tex: No such file"),
         (["nowhere.py:x"], 1, "nowhere.py: no such file"),
         (["net.py:nothing"], 1, "nothing is named 'nothing'"),
         (["net.py:number"], 2, "expected a tensor, or a dict with model, data and loss"),

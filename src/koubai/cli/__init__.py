@@ -25,6 +25,19 @@ ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sig
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
+class OfExpression(click.Command):
+    """A command whose first argument may begin with a minus sign: -x^2 is an expression, not the option -x."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        place = 0
+        while place < len(args) and args[place].partition("=")[0] in known:
+            place += 1 if "=" in args[place] else 2  # each option but --help has a value
+        if place < len(args) and args[place][:1] == "-" and args[place][:2] not in ("-", "--"):
+            args = [*args[:place], f" {args[place]}", *args[place + 1 :]]  # click takes it for an argument then
+        return super().parse_args(ctx, args)
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(koubai.__version__, prog_name="koubai")
 def cli() -> None:
@@ -146,7 +159,7 @@ def verify_example(**options: Any) -> None:
     click.get_current_context().exit(run(**options))
 
 
-@cli.command()
+@cli.command(cls=OfExpression)
 @click.argument("what", metavar="EXPRESSION | FILE.py:NAME")
 @click.argument("values", nargs=-1, metavar="[NAME=NUMBER]...")
 @click.option("--wrt", metavar="NAME", help="Explain one gradient: the paths from this tensor to the output.")
@@ -176,7 +189,7 @@ def explain(**options: Any) -> None:
     click.get_current_context().exit(run(**options))
 
 
-@cli.command()
+@cli.command(cls=OfExpression)
 @click.argument("what", metavar="EXPRESSION | FILE.py:NAME")
 @click.argument("values", nargs=-1, metavar="[NAME=NUMBER]...")
 @click.option(

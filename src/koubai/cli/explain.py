@@ -101,6 +101,8 @@ def _assignment(text: str) -> tuple[str, Tensor]:
         number = np.asarray(json.loads(value), float)
     except (ValueError, TypeError):
         raise UsageError(f"{name}: expected a number or a list of numbers, got {value!r}") from None
+    if not np.isfinite(number).all():
+        raise UsageError(f"{name}: expected finite numbers, got {value!r}")
     return name, tensor(number, requires_grad=True, name=name)
 
 
