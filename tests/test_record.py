@@ -19,6 +19,8 @@ from koubai.explain.local import LocalMap
 from koubai.graph import registry
 from koubai.ops.structure import outputs_of
 
+UNUSED = kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Linear(2, 1))
+
 
 def leaf(*shape: int, seed: int = 0, name: str | None = None) -> kb.Tensor:
     return kb.tensor(np.random.default_rng(seed).uniform(0.5, 1.5, shape), requires_grad=True, name=name)
@@ -250,7 +252,8 @@ def test_nothing_stays_alive() -> None:
         (lambda: kb.record(kb.tensor(3.0)), kb.UsageError, "requires a gradient"),
         (lambda: kb.record(leaf(3) * 2), kb.ShapeError, "not clear what to differentiate"),
         (lambda: kb.record(leaf(3).sum())["z"], kb.IndexingError, "'z' is not among the nodes"),
-        (lambda: kb.record(leaf(3).sum())[leaf(3)], kb.IndexingError, "this tensor is not among"),
+        (lambda: kb.record(leaf(3).sum())[leaf(3)], kb.IndexingError, "does not depend on this tensor, no path"),
+        (lambda: kb.record(leaf(3).sum())[UNUSED[1].weight], kb.IndexingError, "not depend on 1.weight, no path"),
         (lambda: kb.record(leaf(3).sum())[7], kb.IndexingError, "7 is not among"),
         (lambda: kb.record(leaf(4000).cumsum().sum()).edges[1].jacobian(), kb.UsageError, "16,000,000 elements"),
         (lambda: kb.compile(lambda x: kb.record(x.sum()).output.value)(np.ones(2)), kb.TracingError, "record"),

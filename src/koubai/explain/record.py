@@ -239,7 +239,7 @@ class Record:
         Raises
         ------
         IndexingError
-            If there is none; the message lists the symbols.
+            If there is none, as where the output does not depend on the tensor; the message lists the symbols.
         """
         if isinstance(key, Node):
             node = self._of.get(key)
@@ -249,8 +249,12 @@ class Record:
             node = self.nodes[key] if -len(self.nodes) <= key < len(self.nodes) else None
         if node is None:
             known = ", ".join(n.symbol for n in self.nodes[:20]) + (", ..." if len(self.nodes) > 20 else "")
-            what = "this tensor" if isinstance(key, Node) else repr(key)
-            raise IndexingError(f"record: {what} is not among the nodes; there are {known}")
+            if isinstance(key, Node):
+                raise IndexingError(
+                    f"record: the output does not depend on {key.name or 'this tensor'}, no path leads from it to the "
+                    f"output; use it in the computation, or ask for one of {known}"
+                )
+            raise IndexingError(f"record: {key!r} is not among the nodes; there are {known}")
         return node
 
     def __len__(self) -> int:
