@@ -92,6 +92,18 @@ def test_pushes_are_rows_of_the_example_gradients(middle: Any) -> None:
     assert found.to_dict()["rows"][0] == {"row": int(order[0]), "gradient": pytest.approx(slopes[order[0]])}
 
 
+def test_pushes_in_japanese() -> None:
+    model = nn.Linear(1, 1, dtype=float)
+    model.weight.assign([[2.0]])
+    model.bias.assign([0.0])
+    data = np.array([[1.0], [2.0]]), np.array([[2.5], [3.0]])
+    found = kb.pushes(model, data, "mse", wrt="weight", index=(0, 0), lang="ja")
+    assert str(found).splitlines() == [
+        "weight[0, 0]: 勾配の平均 1.5(2 行)", "行  勾配  重みの動き", " 1     4      減らす", " 0    -1      増やす",
+    ]  # fmt: skip
+    assert "lang" not in found.to_dict()
+
+
 def test_no_row_is_named_by_what_it_does_to_others() -> None:
     model = nn.Sequential(nn.Linear(4, 2), nn.BatchNorm1d(2)).astype(float)
     t = np.zeros((7, 2))
@@ -116,6 +128,7 @@ def test_no_row_is_named_by_what_it_does_to_others() -> None:
         ({"wrt": nn.Linear(1, 1).weight}, kb.UsageError, "no parameter that is the given Parameter"),
         ({"wrt": "0.weight", "index": (4, 0)}, kb.IndexingError, r"shape \(4, 5\); got \(4, 0\)"),
         ({"wrt": "0.weight", "index": 1}, kb.IndexingError, "one number of 0.weight"),
+        ({"wrt": "0.weight", "index": (0, 0), "lang": "fr"}, kb.UsageError, "'en' or 'ja'"),
         ({"wrt": "0.weight", "index": (0, 0), "top": 0}, kb.UsageError, "top must be"),
     ],
 )

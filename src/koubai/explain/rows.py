@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from koubai.errors import DTypeError, IndexingError, UnsupportedError, UsageError
 from koubai.explain.examples import Pull, alone, each_alone, refuse_interaction, refuse_loss
+from koubai.explain.table import table
 from koubai.graph import constant, recording, value_of
 from koubai.nn import Module, functional_call
 from koubai.nn.examples import aligned, as_pair
@@ -142,23 +143,32 @@ class Pushes:
         The mean of the gradients of all rows: where they all together push.
     rows : tuple of Push
         The strongest first.
+    lang : {"en", "ja"}
+        Of the text that ``str()`` makes.
     """
 
     wrt: str
     examples: int
     gradient: float
     rows: tuple[Push, ...]
+    lang: Literal["en", "ja"] = "en"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain data."""
-        return asdict(self)
+        data = asdict(self)
+        del data["lang"]
+        return data
 
     def __str__(self) -> str:
-        head = f"{self.wrt}: mean gradient {self.gradient:.6g} over {self.examples} rows"
-        width = max([len(str(push.row)) for push in self.rows] + [3])
-        lines = [f"{'row':>{width}}  {'gradient':>12}  pushes"]
-        lines += [f"{push.row:>{width}}  {push.gradient:>12.6g}  {push.direction}" for push in self.rows]
-        return "\n".join([head, *lines])
+        if self.lang == "ja":
+            head = f"{self.wrt}: 勾配の平均 {self.gradient:.6g}({self.examples} 行)"
+            names, ways = ("行", "勾配", "重みの動き"), {"up": "増やす", "down": "減らす", "-": "-"}
+        else:
+            rows = f"{self.examples} row{'s' * (self.examples != 1)}"
+            head = f"{self.wrt}: mean gradient {self.gradient:.6g} over {rows}"
+            names, ways = ("row", "gradient", "pushes"), {"up": "up", "down": "down", "-": "-"}
+        lines = [(str(p.row), f"{p.gradient:.6g}", ways[p.direction]) for p in self.rows]
+        return "\n".join([head, *table([names, *lines], right_from=0)])
 
 
 def pushes(
@@ -169,6 +179,7 @@ def pushes(
     wrt: Any,
     index: int | tuple[int, ...] = (),
     top: int = 10,
+    lang: Literal["en", "ja"] = "en",
 ) -> Pushes:
     """Which rows push this weight most: those whose own loss has the steepest slope along it.
 
@@ -184,13 +195,15 @@ def pushes(
         Which of its numbers.
     top : int
         How many rows to tell.
+    lang : {"en", "ja"}
+        Of the text.
 
     Raises
     ------
     IndexingError
         If the parameter has no such index.
     UsageError
-        If the model has no such parameter.
+        If the model has no such parameter, or the language is not spoken here.
     UnsupportedError
         As of `example_gradients`.
 
@@ -203,12 +216,14 @@ def pushes(
     >>> x, t = np.array([[1.0], [2.0], [3.0]]), np.array([[2.0], [5.0], [5.9]])   # the second lies far off
     >>> print(kb.pushes(model, (x, t), "mse", wrt="weight", index=(0, 0), top=2))
     weight[0, 0]: mean gradient -1.13333 over 3 rows
-    row      gradient  pushes
-      1            -4  up
-      2           0.6  down
+    row  gradient  pushes
+      1        -4      up
+      2       0.6    down
     """
     if isinstance(top, bool) or not isinstance(top, (int, np.integer)) or top < 1:
         raise UsageError(f"pushes: top must be a whole number from 1, got {top!r}")
+    if lang not in ("en", "ja"):
+        raise UsageError(f"pushes: lang must be 'en' or 'ja', got {lang!r}")
     function, x, t = _prepared("pushes", model, data, loss)
     name, theta = _named(model, wrt)
     place = _place(name, theta, index)
@@ -220,7 +235,7 @@ def pushes(
     order = np.argsort(-np.abs(slopes), kind="stable")[:top]
     rows = tuple(Push(int(row), float(slopes[row])) for row in order)
     where = f"{name}[{', '.join(map(str, place))}]" if place else name
-    return Pushes(where, len(x), float(slopes.mean()), rows)
+    return Pushes(where, len(x), float(slopes.mean()), rows, lang)
 
 
 def _named(model: Module, wrt: Any) -> tuple[str, Array]:
