@@ -134,7 +134,7 @@ def test_a_wrong_rule_in_a_random_graph_is_found():
 # Compiled programs
 
 
-@blocks(5, 20)
+@blocks(20, 20)
 def test_compiled_and_interpreted_agree(block):
     delicate = 0
     for first in range(100 * block, 100 * block + 100, 10):  # ten to a program: LLVM starts once for them
