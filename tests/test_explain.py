@@ -261,6 +261,15 @@ def test_an_activation_of_many_ways_is_walked_once() -> None:
     assert [layer.kind for layer in layers] == ["Lambda", ""]
 
 
+def test_dropout_in_training_is_no_activation() -> None:
+    model = kb.nn.Sequential(kb.nn.Linear(2, 4), kb.nn.Dropout(0.5), kb.nn.Linear(4, 2)).astype(np.float64)
+    x, t = np.array([[0.5, -1.0]]), np.ones((1, 2))
+    random = kb.explain(model, x, t, "mse")
+    assert "six steps" not in random.text
+    assert check_agreement(random) > 5
+    assert "six steps" in kb.explain(model.eval(), x, t, "mse").text
+
+
 def test_other_models_are_explained_op_by_op() -> None:
     model = kb.nn.Sequential(kb.nn.Conv1d(1, 2, 2), kb.nn.ReLU(), kb.nn.Flatten(), kb.nn.Linear(4, 1))
     explanation = kb.explain(model, np.arange(3.0).reshape(1, 1, 3), np.array([[1.0]]), "mse")

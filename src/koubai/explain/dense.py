@@ -45,7 +45,10 @@ class DenseLayer:
 
 
 def dense_layers(model: Module, x: Tensor) -> list[DenseLayer] | None:
-    """The layers of a model that is a chain of dense layers and activations; None for other models."""
+    """The layers of a model that is a chain of dense layers and activations; None for other models.
+
+    A module with a state (dropout in training) is no activation: it would not do the same to the same input again.
+    """
     layers: list[DenseLayer] = []
     y = x
     for path, module in _leaves(model):
@@ -55,7 +58,7 @@ def dense_layers(model: Module, x: Tensor) -> list[DenseLayer] | None:
             layers.append(DenseLayer(path, module, None, before, y, y))
         elif isinstance(module, Identity) or (isinstance(module, Dropout) and not module.training):
             continue
-        elif layers and layers[-1].activation is None and not module.count_parameters():
+        elif layers and layers[-1].activation is None and not [*module.parameters(), *module.buffers()]:
             y = module(before)
             last = layers[-1]
             if y.shape != before.shape or not acts_by_place(before, y):
