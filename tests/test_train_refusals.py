@@ -164,3 +164,14 @@ def test_the_progress_line_is_not_cut_off(columns, monkeypatch, capsys):
 def test_arguments_of_another_kind(wrong, words):
     with pytest.raises(kb.errors.KoubaiError, match=words):
         wrong()
+
+
+@pytest.mark.parametrize("compile", [False, "always"])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_an_index_out_of_range_is_found_in_the_data(compile: bool | str, shuffle: bool) -> None:
+    rng = np.random.default_rng(0)
+    x, t = rng.integers(0, 9, (50, 4)), rng.normal(size=(50, 2))
+    x[41, 2] = 9
+    model = kb.nn.Sequential(table=kb.nn.Embedding(9, 3), flat=kb.nn.Flatten(), out=kb.nn.Linear(12, 2))
+    with pytest.raises(kb.LabelError, match=r"^epoch 1, step \d, row 41 of the data: Embedding table: index 9 at "):
+        kb.fit(model, (x, t), loss="mse", batch_size=8, compile=compile, shuffle=shuffle, progress=False)

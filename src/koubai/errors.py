@@ -99,7 +99,15 @@ class TrainingError(KoubaiError, ArithmeticError):
 
 
 class LabelError(DataError, IndexingError):
-    """A target outside the range that the loss takes, or an index outside a table; the message names the place."""
+    """A target outside the range that the loss takes, or an index outside a table; the message names the place.
+
+    Attributes
+    ----------
+    row : (int, int) or None
+        The row in the array that was looked at, and the number of its rows.
+    """
+
+    row: tuple[int, int] | None = None
 
 
 class RangeError(KoubaiError, OverflowError):

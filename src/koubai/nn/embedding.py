@@ -65,7 +65,7 @@ class Embedding(Module):
         self.weight = Parameter(shape=shape, initializer=weight_init or init.normal(), dtype=dtype)
 
     def forward(self, index: Any) -> Any:
-        index, name = arrayed(index), self.path or "Embedding"
+        index, name = arrayed(index), f"Embedding {self.path}".strip()
         if index.dtype.kind not in "iu":
             raise DTypeError(f"{name}: expected integers, the numbers of rows, got dtype {index.dtype}")
         remedy = f"; the table has {self.num_embeddings} rows"

@@ -19,10 +19,12 @@ def _within(x: Any, *, low: float, high: float, ignore: int | None, what: str, r
     if ignore is not None:
         fits |= x == ignore
     if not np.all(fits):
-        place = np.unravel_index(int(np.argmin(fits)), np.shape(x))
+        place = tuple(map(int, np.unravel_index(int(np.argmin(fits)), np.shape(x))))
         fault = f"is outside {low} to {high}" if low < high else f"is not {low}"
         other = "" if ignore is None else f" and not {ignore}"
-        raise LabelError(f"{what} {np.asarray(x)[place]}{_where(tuple(map(int, place)))} {fault}{other}{remedy}")
+        error = LabelError(f"{what} {np.asarray(x)[place]}{_where(place)} {fault}{other}{remedy}")
+        error.row = (place[0], len(x)) if place else None
+        raise error
     return x
 
 

@@ -54,7 +54,7 @@ class InterpretedSteps:
         try:
             new, loss, count = self._step(state, work.order, work.updates[k], work.outputs)
         except Exception as error:
-            place(error, work.epoch, k)
+            place(error, work, work.epoch, k)
             raise
         if np.isfinite(loss):
             work.done = (new, total + loss, seen + count, k + 1)

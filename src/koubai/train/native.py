@@ -235,7 +235,7 @@ class NativeSteps:
 
         def advance(start: int, stop: int) -> Course:
             course = Course(self._stretches(work, first + start, first + stop), total, seen)
-            self._run(course, before, work.epoch, first + start)
+            self._run(course, before, work, work.epoch, first + start)
             return course
 
         course = advance(0, last - first)
@@ -307,7 +307,7 @@ class NativeSteps:
                 epoch, k = divmod(start, len(updates))
                 last = min(len(updates), k + stop - start)
                 shuffled(epoch)
-                self._run(Course(self._stretches(work, k, last)), before, first + epoch, k)
+                self._run(Course(self._stretches(work, k, last)), before, work, first + epoch, k)
                 start += last - k
 
         def shuffled(epoch: int) -> None:
@@ -316,12 +316,12 @@ class NativeSteps:
 
         before = self.block.bytes.copy()
         whole, epochs = course(count)
-        if self._run(whole, before, first) == NOT_FINITE or not self._finite():
+        if self._run(whole, before, work, first) == NOT_FINITE or not self._finite():
             good = self._last_good(before, advance, whole.steps)
             self.block.bytes[:] = before
             again, epochs = course(good // len(updates))
             if len(epochs.sums):
-                self._run(again, before, first)
+                self._run(again, before, work, first)
             advance(len(epochs.sums) * len(updates), good)
             shuffled(len(epochs.sums))
             k = good - len(epochs.sums) * len(updates)
@@ -331,7 +331,7 @@ class NativeSteps:
             raise error
         return epochs
 
-    def _run(self, course: Course, before: Any, epoch: int, number: int = 0) -> int:
+    def _run(self, course: Course, before: Any, work: Pass, epoch: int, number: int = 0) -> int:
         """Run from a step of an epoch; where Ctrl-C or an error in a callback ends that, the state is that before."""
         try:
             with np.errstate(all="ignore"):  # as interpreted: what is not finite is found out afterwards
@@ -340,7 +340,7 @@ class NativeSteps:
             self.block.bytes[:] = before
             if isinstance(error, Exception):
                 epochs, steps = course.under_way
-                place(error, epoch + epochs, number + steps)
+                place(error, work, epoch + epochs, number + steps)
             raise
 
     def _stretches(self, work: Pass, begin: int, last: int) -> list[Stretch]:

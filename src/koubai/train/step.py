@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from koubai.diff import gradients
-from koubai.errors import KoubaiError, TrainingError, UsageError
+from koubai.errors import KoubaiError, LabelError, TrainingError, UsageError
 from koubai.nn import Module
 
 __all__ = ["Pass", "State", "Step", "added", "place", "updates_of"]
@@ -70,6 +70,11 @@ class Pass:
     outputs: Any
     done: tuple[Any, float, int, int]
     epoch: int = 1
+
+    def rows(self, number: int) -> Any:
+        """The data's rows in the order in which an update sees them; none where it sees them bit by bit."""
+        batches = self.updates[number]
+        return self.order[slice(*batches[0])] if len(batches) == 1 else self.order[:0]
 
 
 class Step:
@@ -154,9 +159,13 @@ def added(sums: dict[str, Any], found: dict[str, Any], count: int) -> dict[str, 
     }
 
 
-def place(error: Exception, epoch: int, number: int) -> None:
+def place(error: Exception, work: Pass, epoch: int, number: int) -> None:
     """Let an error say that it happened in step `number` (from 0): in front if it is koubai's own, else in a note."""
     where = f"epoch {epoch}, step {number + 1}"
+    if isinstance(error, LabelError) and error.row is not None:
+        row, count = error.row
+        rows = work.rows(number)
+        where += f", row {rows[row]} of the data" if len(rows) == count else ", counting rows in the batch"
     if not isinstance(error, KoubaiError):
         error.add_note(f"(in {where} of the training)")
     elif not isinstance(error, TrainingError):  # which the training completes
