@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -48,7 +49,7 @@ def symbols_of(order: Sequence[Any]) -> dict[Any, str]:
     used: dict[str, int] = {}
     unnamed = {"v": 0, "c": 0}
     for node in order:
-        name = named.get(node) or (node.name and " ".join(node.name.split()))
+        name = named.get(node) or (node.name and on_one_line(node.name))
         if name:
             used[name] = n = used.get(name, 0) + 1
             symbols[node] = name if n == 1 else _free(f"{name}_", n, taken)
@@ -59,10 +60,15 @@ def symbols_of(order: Sequence[Any]) -> dict[Any, str]:
     return symbols
 
 
+def on_one_line(name: str) -> str:
+    """A name without line breaks and other control characters, which would break tables apart."""
+    return re.sub(r"[\x00-\x1f\x7f]+", " ", name)
+
+
 def names_of(order: Sequence[Any]) -> dict[Any, str | None]:
     """The names that nodes were given: their own, or the user's variables."""
     found = {node: node.name or _variable(node) for node in _assigned(order)}
-    return {node: name and " ".join(name.split()) for node, name in found.items()}
+    return {node: name and on_one_line(name) for node, name in found.items()}
 
 
 def _free(prefix: str, number: int, taken: set[str]) -> str:
