@@ -102,7 +102,7 @@ def locate_natively(steps: Any, order: Any, batches: Sequence[Batch]) -> Trouble
     try:
         with np.errstate(all="ignore"):
             spot = _in_native_step(steps, state, [order[start:stop] for start, stop in batches])
-    except Exception:
+    except Exception:  # a step with every value kept may be too much to compile; the interpreter finds the place too
         spot = None
     return locate(step, state, order, batches) if spot is None else Trouble(spot)
 
