@@ -23,6 +23,7 @@ from koubai.explain.replay import Replay
 from koubai.graph import registry
 from koubai.ops.structure import outputs_of
 
+CONTINUED = re.compile(r"\s{4,}([-+·∘] |\[\S|if |else )")
 CHECK = re.compile(r"\s{3,}[✓✗△].*$")
 
 
@@ -35,7 +36,9 @@ def equations(text: str) -> list[list[str]]:
     found: list[list[str]] = []
     for line in text.splitlines():
         line = CHECK.sub("", line)
-        if line.startswith("  ") and " = " in line:
+        if found and CONTINUED.match(line):
+            found[-1][-1] += f" {line.strip()}"
+        elif line.startswith("  ") and " = " in line:
             sides = line.strip().removeprefix("= ").split(" = ")
             if re.match(r"\s+= ", line):
                 found[-1] += sides

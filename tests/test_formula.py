@@ -193,7 +193,7 @@ def test_arrays_that_are_put_in_are_summarized():
         to_latex(small) == r"\begin{pmatrix} 1 & 2 \\ 3 & 4.5 \end{pmatrix} \cdot \begin{pmatrix} 1 & -1 \end{pmatrix}"
     )
     large = parse("x").substitute({"x": np.arange(60.0).reshape(3, 4, 5)})
-    assert to_plain(large) == "[[0, 1, 2, 3, ...], [5, 6, 7, 8, ...], [10, 11, 12, 13, ...], ...] of shape (3, 4, 5)"
+    assert to_plain(large) == "[[0, 1, 2, 3, ...], [5, 6, 7, 8, ...], [10, 11, 12, 13, ...], ...] (3 × 4 × 5)"
     for array in (np.zeros((0, 3)), np.zeros(0), np.zeros((2, 2, 2)), np.ones((9, 9)), np.array([True, False])):
         formula = Product((Array(array), x))
         _check_latex(to_latex(formula))

@@ -147,6 +147,7 @@ def _array(array: np.ndarray[Any, Any], digits: int | None) -> str:
     shown, whole = summarized(array)
     more = ", ..." if array.size and shown.shape[1] < array.shape[-1] else ""
     lines = ["[" + ", ".join(number_text(x, digits) for x in row) + more + "]" for row in shown]
+    size = "" if whole else f" ({' × '.join(map(str, array.shape))})"
     if array.ndim == 1:
-        return lines[0] if whole else f"{lines[0]} of shape {array.shape}"
-    return f"[{', '.join(lines)}]" if whole else f"[{', '.join([*lines, '...'])}] of shape {array.shape}"
+        return lines[0] + size
+    return f"[{', '.join(lines if whole else [*lines, '...'])}]{size}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from koubai.explain.formula import Array, to_plain
 from koubai.explain.formula.plain import number_text, summarized
 from koubai.explain.phrases import Phrases
+from koubai.explain.render.breaking import broken, folded
 from koubai.explain.render.parts import agreement_text, in_words, steps_of
 from koubai.explain.table import columns
 
@@ -26,7 +26,7 @@ def to_text(explanation: Explanation) -> str:
     parts = [explanation.title, "=" * columns(explanation.title)]
     for section in explanation.sections:
         parts += ["", section.title, "-" * columns(section.title)]
-        parts += folded(_words(section.text), "") if section.text else []
+        parts += folded(_words(section.text), "", WIDTH) if section.text else []
         before = 2
         for line in section.lines:
             rows = _line(line, say, explanation.digits)
@@ -51,13 +51,15 @@ def _line(line: Line, say: Phrases, digits: int) -> list[str]:
     else:
         head = f"{INDENT}{symbol} = "
         under = " " * (columns(head) - 2) if columns(head) < WIDTH // 3 else INDENT * 2
-        rows = [f"{under}= {step}" for step in steps]
-        rows += [f"{under}{'=' if i == 0 else ' '} {row}" for i, row in enumerate(table)]
+        rest = WIDTH - columns(under) - 2
+        sides = [broken(step, rest if i else WIDTH - columns(head), rest) for i, step in enumerate(steps)]
+        sides += [table] if table else []
+        rows = [f"{under}{' ' if i else '='} {row}" for side in sides for i, row in enumerate(side)]
         rows[0] = head + rows[0][len(under) + 2 :]
     if agreement:
         fits = columns(rows[-1]) + columns(agreement) + 3 <= WIDTH
         rows = [*rows[:-1], f"{rows[-1]}   {agreement}"] if fits else [*rows, f"{INDENT * 2}{agreement}"]
-    return rows + (folded(_words(line.note), INDENT * 2) if line.note else [])
+    return rows + (folded(_words(line.note), INDENT * 2, WIDTH) if line.note else [])
 
 
 def _rows(array: Any, digits: int) -> list[str]:
@@ -73,15 +75,3 @@ def _rows(array: Any, digits: int) -> list[str]:
 def _words(sentence: str) -> str:
     return in_words(sentence, to_plain, str)
 
-
-def folded(text: str, indent: str) -> list[str]:
-    """Text broken into lines: at spaces, and in Japanese between characters."""
-    if all(ord(c) < 0x2E80 for c in text):
-        return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
-    rows, row = [], indent
-    for c in text:
-        if columns(row) + columns(c) > WIDTH and c not in "、。)」』】":
-            rows.append(row)
-            row = indent
-        row += c
-    return [*rows, row]
