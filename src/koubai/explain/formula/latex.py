@@ -53,14 +53,48 @@ SPECIAL = {
     "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "$": "\\$", "&": "\\&", "#": "\\#", "%": "\\%", "_": "\\_",
     "^": "\\textasciicircum{}", "~": "\\textasciitilde{}",
 }  # fmt: skip
+TEXT_SIGNS = {
+    "→": "$\\rightarrow$", "←": "$\\leftarrow$", "∂": "$\\partial$", "·": "$\\cdot$", "×": "$\\times$", "÷": "$\\div$",
+    "∘": "$\\circ$", "−": "$-$", "±": "$\\pm$", "²": "$^2$", "³": "$^3$", "⁴": "$^4$", "¹": "$^1$", "⁰": "$^0$",
+    "✓": "", "✗": "$\\neq$", "△": "", "≤": "$\\leq$", "≥": "$\\geq$", "≠": "$\\neq$", "≈": "$\\approx$",
+    "∞": "$\\infty$", "∈": "$\\in$", "∇": "$\\nabla$", "√": "$\\surd$", "∑": "$\\sum$", "∏": "$\\prod$", "∫": "$\\int$",
+    "′": "$'$", "…": "\\ldots{}", "–": "--", "—": "---", "°": "$^\\circ$", "µ": "$\\mu$",
+}  # fmt: skip
+# What the fonts have: Latin with accents, Cyrillic, Chinese and Japanese. Anything else goes by its name.
+KNOWN = re.compile(r"[ -~\u00a1-\u017f\u0400-\u045f\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff01-\uff9f\u2018-\u201d]")
 NAMES = {"...": "\\ldots", "inf": "\\infty", "nan": "\\mathrm{NaN}"}
 BREAK = " \\\\ "
 OTHERWISE = {"en": "otherwise", "ja": "それ以外"}
 
 
 def escaped(text: str) -> str:
-    """Text that LaTeX shows as it is."""
-    return "".join(SPECIAL.get(c, c if c.isprintable() else " ") for c in text)
+    """Text that LaTeX shows as it is; signs that fonts lack are set as mathematics or spelled by their name.
+
+    Examples
+    --------
+    >>> print(escaped("50% → \N{GREEK SMALL LETTER BETA}"))
+    50\\% $\\rightarrow$ $\\beta$
+    """
+    return "".join(map(_escaped, text))
+
+
+def _escaped(c: str) -> str:
+    if c in SPECIAL or c in TEXT_SIGNS:
+        return SPECIAL.get(c) or TEXT_SIGNS[c]
+    if _greek(c) in GREEK:
+        return f"$\\{_greek(c)}$"
+    if KNOWN.fullmatch(c):
+        return c
+    return f"[{unicodedata.name(c, f'U+{ord(c):04X}').lower()}]" if c.isprintable() else " "
+
+
+def _greek(c: str) -> str:
+    """What LaTeX calls a Greek letter; any other sign is left as it is."""
+    name = unicodedata.name(c, "").replace("LAMDA", "LAMBDA")
+    if not re.fullmatch(r"GREEK (SMALL|CAPITAL) LETTER [A-Z]+", name):
+        return c
+    stem = name.split()[-1].lower()
+    return stem if c.islower() else stem.title()
 
 
 def to_latex(expression: Expr, digits: int | None = None, lang: str = "en") -> str:
@@ -126,7 +160,7 @@ def _one(node: Any, parts: list[str], digits: int | None, lang: str) -> str:
             whole = f"{{{parts[0]}}}" if isinstance(of, Symbol) and of.subscript else parts[0]
             return f"{whole}_{{{', '.join(parts[1:])}}}"
         case BigOperator(name):
-            operator = BIG.get(name, f"\\operatorname*{{{escaped(name)}}}")
+            operator = BIG.get(name, f"\\operatorname*{{{_upright(name)}}}")
             return f"{operator}_{{{', '.join(parts[:-1])}}} {parts[-1]}"
         case Relation(_, sign):
             return f" {SIGNS.get(sign, sign)} ".join(parts)
@@ -153,9 +187,7 @@ def _name(name: str) -> str:
     primes = name[len(stem) :]
     if stem in NAMES:
         return NAMES[stem]
-    if len(stem) == 1 and "GREEK" in unicodedata.name(stem, ""):
-        stem = unicodedata.name(stem).split()[-1].replace("LAMDA", "LAMBDA").lower()
-        stem = stem if name[0].islower() else stem.title()
+    stem = _greek(stem) if len(stem) == 1 else stem
     if stem in GREEK:
         return f"\\{stem}{primes}"
     if stem.isascii() and stem.isalnum():
@@ -169,6 +201,10 @@ def _subscript(text: str) -> str:
     return text if re.fullmatch(r"[A-Za-z0-9,]+", text) else f"\\text{{{escaped(text)}}}"
 
 
+def _upright(name: str) -> str:
+    return escaped(name) if name.isascii() else f"\\text{{{escaped(name)}}}"
+
+
 def _call(name: str, parts: list[str]) -> str:
     if name in AROUND and len(parts) == 1:
         before, after = AROUND[name]
@@ -177,7 +213,7 @@ def _call(name: str, parts: list[str]) -> str:
     if index:
         function = f"{_name(stem)}_{{{_subscript(index)}}}"
     else:
-        function = FUNCTIONS.get(name) or f"\\operatorname{{{escaped(name)}}}"
+        function = FUNCTIONS.get(name) or f"\\operatorname{{{_upright(name)}}}"
     return function + _bracketed(", ".join(parts))
 
 

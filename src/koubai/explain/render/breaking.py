@@ -39,12 +39,12 @@ def broken(formula: str, first: int, others: int) -> list[str]:
     """
     lines, most = [], first
     while columns(formula) > most:
-        places = [(_depth(formula[: m.start()]), m.start()) for m in PLACES.finditer(formula)]
-        fitting = [(depth, at) for depth, at in places if 0 < at and columns(formula[:at]) <= most]
-        filled = [(depth, at) for depth, at in fitting if 3 * at >= most]
+        places = [m.start() for m in PLACES.finditer(formula)]
         if not places:
             break
-        at = min(filled or fitting or [min((at, depth) for depth, at in places)[::-1]], key=lambda p: (p[0], -p[1]))[1]
+        fitting = [at for at in places if columns(formula[:at]) <= most]
+        filled = [at for at in fitting if 3 * at >= most]
+        at = min(filled or fitting or places[:1], key=lambda at: (_depth(formula[:at]), -at))
         lines.append(formula[:at])
         formula, most = formula[at + 1 :], others
     return [*lines, formula]

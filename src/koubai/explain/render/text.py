@@ -74,4 +74,3 @@ def _rows(array: Any, digits: int) -> list[str]:
 
 def _words(sentence: str) -> str:
     return in_words(sentence, to_plain, str)
-
