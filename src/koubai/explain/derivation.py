@@ -89,7 +89,7 @@ class Explanation:
 
     @cached_property
     def document(self) -> str:
-        """As a LaTeX document, for pdflatex; for xelatex where its first line says so: with other than Latin letters."""
+        """As a LaTeX document, for pdflatex; with other than Latin letters for xelatex, as its first line says."""
         return _render().to_document(self)  # type: ignore[no-any-return]
 
     @cached_property
