@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -152,3 +154,8 @@ def test_float32_is_given_its_rounding() -> None:
 def test_refusals(make: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         make()
+
+
+def test_parentheses_are_written_in_one_way() -> None:
+    package = Path(kb.__file__).parent
+    assert [path.name for path in package.rglob("*.py") if re.search("[（）]", path.read_text("utf-8"))] == []

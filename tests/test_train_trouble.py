@@ -257,3 +257,16 @@ def test_keeping_every_value_changes_no_bit(kind):
     steps.run(Pass(rows, updates, None, (None, 0.0, 0, 0)), 1)
     for now, then in zip(steps.block.arrays, kept[1:]):
         np.testing.assert_array_equal(now, then)
+
+
+def test_the_batch_is_named_by_the_data_it_was_taken_from():
+    x = np.ones((20, 2))
+    x[13] = 1000
+    model = nn.Sequential(nn.Lambda(knp.exp), nn.Linear(2, 1))
+    with pytest.raises(kb.TrainingError) as error:
+        kb.fit(model, (x, np.ones((20, 1))), loss="mse", epochs=1, batch_size=4, seed=0)
+    found = error.value.trouble
+    assert found is not None
+    assert "column 0 of the batch of input x, example 13" in found.en
+    assert found.ja.startswith(f"入力 x のバッチの行 {found.index[0]}・列 0 で exp(1000) が inf になりました(")
+    assert "サンプル 13" in found.ja

@@ -70,6 +70,52 @@ def test_planted_forward(kind):
     assert found.en.startswith(says)
 
 
+def _of_a_difference() -> Any:
+    a = leaf([1.0, 0.0], "a")
+    return knp.log(a - a).sum()
+
+
+SENTENCES = {
+    "one number": (
+        lambda: knp.log(leaf(-1.0, "a")),
+        "log of -1 gives NaN, where -1 is a, ", "-1 の対数が NaN になりました(-1 は a の値、",
+    ),
+    "one number of another op": (
+        lambda: 1 / (leaf(1.0) - 1),
+        "1 divided by 0 gives inf, where 0 is the difference, ", "1 ÷ 0 が inf になりました(0 は減算の結果、",
+    ),
+    "an array": (
+        _of_a_difference,
+        "log of 0 gives -inf at element 0 of the difference, ", "減算の結果の要素 0 で 0 の対数が -inf になりました",
+    ),
+    "a part": (
+        lambda: knp.log(leaf([[1.0, 0.0]], "a")[0]).sum(),
+        "log of 0 gives -inf at element 1 of a[...], ", "a[...] の要素 1 で 0 の対数が -inf になりました(",
+    ),
+    "a part of something": (
+        lambda: knp.log((leaf([[1.0, 0.0]]) * 1.0)[0]).sum(),
+        "log of 0 gives -inf at element 1 of the slice, ", "取り出した値の要素 1 で 0 の対数が -inf になりました(",
+    ),
+    "ranges": (
+        lambda: (leaf([[1e200, 0.0]]) @ leaf([[1e200], [2e200]])).sum(),
+        "matrix product of values from 0 to 1e+200 and values from 1e+200 to 2e+200 gives inf",
+        "行 0・列 0 で 0 から 1e+200 までの値と 1e+200 から 2e+200 までの値の行列積が inf になりました(",
+    ),
+    "an op without a Japanese name": (
+        lambda: knp.log(knp.tanh(leaf([0.0]))).sum(),
+        "log of 0 gives -inf at element 0 of the tanh output, ", "tanh の出力の要素 0 で 0 の対数が -inf になりました(",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SENTENCES)
+def test_sentences(kind):
+    make, en, ja = SENTENCES[kind]
+    found = trouble(make())
+    assert found.en.startswith(en)
+    assert found.ja.startswith(ja)
+
+
 def test_a_sum_shows_what_was_summed():
     found = trouble((leaf([[1.0, 2.0], [1e308, 1.5e308]]) * 1.0).sum(axis=1).max())
     assert (found.op, found.index) == ("sum", (1,))
@@ -88,7 +134,7 @@ def test_backward_where_the_slope_is_infinite():
     assert found.en.startswith(
         "backward through square root of 0 turns the upstream gradient 2 into inf at row 1, column 1 of p, "
     )
-    assert found.ja.startswith("p の行 1・列 1 で、0 の平方根を通る逆伝播で上流の勾配 2 が inf になりました")
+    assert found.ja.startswith("0 の平方根を通る逆伝播で、p の行 1・列 1 に届く勾配が inf になりました(上流の勾配 2、")
 
 
 def test_backward_along_a_broadcast_axis():
@@ -184,7 +230,7 @@ def test_inside_of_a_loop():
     _, ys = kb.scan(f, leaf(1.0), leaf([1.0, 2.0, 0.0, 3.0]))
     found = trouble(ys.sum())
     assert (found.op, found.spot.iteration) == ("log", 2)
-    assert found.what().startswith("log of 0 gives -inf in c, step 2 of the loop, test_trouble.py:")
+    assert found.what().startswith("log of 0 gives -inf, where 0 is c, step 2 of the loop, test_trouble.py:")
     g = kb.checkpoint(lambda x: knp.log(x).sum())
     assert trouble(g(leaf(P))).op == "log"
 

@@ -32,7 +32,7 @@ class Operand:
     name : str or None
         The parameter's path, the tensor's name or the user's variable.
     made_by : str or None
-        The op, or the kind of the layer, that made it.
+        The op, or the kind of the layer, that made it; ``"batch"`` for the rows that a training took from x or t.
     layer : str or None
         The path of the layer that made it.
     """
@@ -124,6 +124,10 @@ class Names:
         place = None if self._is_here(node) else node.where()
         return None if place is None else basename(place)
 
+    def batch_of(self, node: Any) -> str | None:
+        """Of the rows that a training takes from its data: the name of the data, x or t."""
+        return node.inputs[0].name if self._rows is not None and _is_batch(node) else None
+
     def example(self, node: Any, index: tuple[int, ...]) -> int | None:
         """To which example an element belongs, where that is known."""
         known = self._rows is not None and index and node in batched(self._order, len(self._rows))
@@ -187,7 +191,7 @@ def batched(order: Sequence[Any], size: int) -> set[Any]:
         if is_elementwise(node.op):
             keeps = any(x in found and x.ndim == node.ndim for x in node.inputs if isinstance(x, Node))
         elif node.op.name == "getitem" and first.op is None:
-            keeps = first.name in ("x", "t") and first.shape[1:] == node.shape[1:]
+            keeps = _is_batch(node)
         else:
             keeps = isinstance(first, Node) and first in found and (
                 node.op.name in ("matmul", "reshape", "astype", "bind", "getitem")
@@ -196,6 +200,13 @@ def batched(order: Sequence[Any], size: int) -> set[Any]:
         if keeps:
             found.add(node)
     return found
+
+
+def _is_batch(node: Any) -> bool:
+    first = node.inputs[0] if node.op is not None and node.op.name == "getitem" else None
+    return isinstance(first, Node) and first.op is None and first.name in ("x", "t") and (
+        first.shape[1:] == node.shape[1:]
+    )  # fmt: skip
 
 
 def _pieces(node: Any, values: list[Any], index: tuple[int, ...] | None) -> list[Any]:
@@ -224,4 +235,10 @@ def _operand(x: Any, piece: Any, here: Any, node: Any, names: Names) -> Operand:
         maker = maker.inputs[0]
     layer = maker.call if maker.call is not node.call else None
     made_by = layer.kind if layer is not None and maker is x else x.op.name if x.op is not None else None
-    return Operand(low, high, here, names[x], made_by, None if layer is None else layer.path)
+    name, batch = names[x], names.batch_of(x)
+    if batch is not None:
+        name, made_by = batch, "batch"
+    elif name is None and made_by == "getitem":
+        whole = names[x.inputs[0]] or names.batch_of(x.inputs[0])
+        name = f"{whole}[...]" if whole else None
+    return Operand(low, high, here, name, made_by, None if layer is None else layer.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,20 @@ JA = {
     "expit": "{0} のシグモイド", "matmul": "{0} と {1} の行列積", "sum": "{0} の総和", "prod": "{0} の総積",
     "det": "{0} の行列式", "inv": "{0} の逆行列", "astype": "{0} の dtype 変換", "remainder": "{0} を {1} で割った余り",
 }  # fmt: skip
+# What an op's result is called; of any other "the tanh output".
+EN_RESULT = {
+    "add": "sum", "subtract": "difference", "multiply": "product", "divide": "quotient", "matmul": "matrix product",
+    "getitem": "slice",
+}  # fmt: skip
+JA_RESULT = {
+    "add": "加算の結果", "subtract": "減算の結果", "multiply": "乗算の結果", "divide": "除算の結果",
+    "negative": "符号反転の結果", "power": "べき乗の値", "square": "2乗の値", "sqrt": "平方根の値",
+    "cbrt": "立方根の値", "reciprocal": "逆数の値", "absolute": "絶対値", "exp": "指数関数の値", "log": "対数の値",
+    "expit": "シグモイドの値", "matmul": "行列積", "sum": "総和", "prod": "総積", "cumsum": "累積和", "max": "最大値",
+    "min": "最小値", "where": "条件選択の結果", "getitem": "取り出した値", "reshape": "形状変更の結果",
+    "transpose": "転置の結果", "inv": "逆行列", "det": "行列式", "concatenate": "連結の結果", "stack": "積み重ねの結果",
+}  # fmt: skip
+BETWEEN_JAPANESE = re.compile(r"(?<=[ぁ-んァ-ヶー一-鿿]) (?=[ぁ-んァ-ヶー一-鿿])")
 
 _LOG = {
     "en": "keep its argument above 0, or compute the loss from logits (cross_entropy, log_softmax)",
@@ -84,7 +99,9 @@ def _english(spot: Spot, epoch: int | None, step: int | None) -> str:
     value, target = number(spot.value), spot.target
     of_target = (f" of {target}" if where else f" for {target}") if target else ""
     if spot.kind == "forward":
-        what = f"{_phrase(spot, EN, 'en')} gives {value}{where}{_of(spot, 'en')}"
+        holder = _holder(spot, "en")
+        of_holder = f" of {holder}" if where and holder else f", where {_given(spot)} is {holder}" if holder else ""
+        what = f"{_phrase(spot, EN, 'en')} gives {value}{where}{of_holder}"
     elif spot.kind == "backward":
         turns = "gives" if spot.upstream is None else f"turns the upstream gradient {number(spot.upstream)} into"
         what = f"backward through {_phrase(spot, EN, 'en')} {turns} {value}{where}{of_target}"
@@ -107,13 +124,18 @@ def _japanese(spot: Spot, epoch: int | None, step: int | None) -> str:
     value, target = number(spot.value), spot.target
     at = place(spot.index, "ja")
     of_target = "の".join(part for part in (f"{target} " if target else "", at) if part).strip()
+    tail = _tail(spot, epoch, step, "ja")
     if spot.kind == "forward":
-        head = "の".join(part for part in (_of(spot, "ja"), at) if part).strip()
-        what = f"{f'{head} で ' if head else ''}{_with(_phrase(spot, JA, 'ja'), 'が')} {value} になりました"
+        holder = _holder(spot, "ja")
+        head = f"{_with(holder, 'の')}{at} で " if at and holder else f"{at} で " if at else ""
+        what = f"{head}{_with(_phrase(spot, JA, 'ja'), 'が')} {value} になりました"
+        of_name = " の値" if holder and holder[-1].isascii() else ""
+        tail = tail if at or not holder else [f"{_given(spot)} は {holder}{of_name}", *tail]
     elif spot.kind == "backward":
-        through = f"{_with(_phrase(spot, JA, 'ja'), 'を')}通る逆伝播で"
-        received = "勾配" if spot.upstream is None else f"上流の勾配 {number(spot.upstream)} "
-        what = f"{f'{of_target} で、' if of_target else ''}{through}{received}が {value} になりました"
+        through = f"{_with(_phrase(spot, JA, 'ja'), 'を')}通る逆伝播で、"
+        received = f"{_with(of_target, 'に')}届く勾配" if of_target else "勾配"
+        what = f"{through}{received}が {value} になりました"
+        tail = tail if spot.upstream is None else [f"上流の勾配 {number(spot.upstream)}", *tail]
     elif spot.kind == "sum":
         what = f"{of_target or '一つの値'} が受け取る勾配は個々には有限ですが、和が {value} になりました"
     elif spot.kind == "leaf":
@@ -125,8 +147,7 @@ def _japanese(spot: Spot, epoch: int | None, step: int | None) -> str:
         what = (
             f"更新で {of_target} が {number(spot.before)} から {value} になりました(勾配 {number(spot.gradient)}{rate})"
         )
-    tail = "、".join(_tail(spot, epoch, step, "ja"))
-    return f"{what}({tail})" if tail else what
+    return BETWEEN_JAPANESE.sub("", f"{what}({'、'.join(tail)})" if tail else what)
 
 
 def _with(phrase: str, particle: str) -> str:
@@ -158,18 +179,30 @@ def _value(operand: Operand, lang: str) -> str:
     return f"{number(operand.here)} (among {values})" if lang == "en" else f"{values}のうち {number(operand.here)}"
 
 
-def _of(spot: Spot, lang: str) -> str:
+def _holder(spot: Spot, lang: str) -> str:
     """The array that the place is in: the operand, where there is one and the element is the same."""
-    tensors = [o for o in spot.operands if o.name or o.made_by]
-    if len(tensors) != 1 or number(tensors[0].low) != number(tensors[0].high):
+    found = _held(spot)
+    if found is None:
         return ""
-    (operand,) = tensors
-    layer = operand.layer if operand.layer and not spot.layer else ""
+    layer = found.layer if found.layer and not spot.layer else ""
+    by = str(found.made_by)
     if lang == "ja":
-        made = operand.name or f"{operand.made_by} の出力"
-        return f"層 {layer} の {made}" if layer else f"{made} " if made[-1].isascii() else made
-    made = operand.name or f"the {operand.made_by} output"
-    return f"{' of' if spot.index else ' in'} {made}{f', layer {layer}' if layer else ''}"
+        made = found.name or JA_RESULT.get(by, f"{by} の出力")
+        made = f"入力 {made} のバッチ" if by == "batch" else made
+        return f"層 {layer} の {made}" if layer else made
+    made = found.name or f"the {EN_RESULT.get(by, f'{by} output')}"
+    made = f"the batch of input {made}" if by == "batch" else made
+    return f"{made}, layer {layer}" if layer else made
+
+
+def _held(spot: Spot) -> Operand | None:
+    tensors = [o for o in spot.operands if o.name or o.made_by]
+    return tensors[0] if len(tensors) == 1 and number(tensors[0].low) == number(tensors[0].high) else None
+
+
+def _given(spot: Spot) -> str:
+    found = _held(spot)
+    return "" if found is None else number(found.low)
 
 
 def _tail(spot: Spot, epoch: int | None, step: int | None, lang: str) -> list[str]:
