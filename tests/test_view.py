@@ -274,3 +274,23 @@ def test_small_matrices_are_put_into_formulas(tmp_path: Path) -> None:
     a = kb.tensor(np.ones((2, 2)), requires_grad=True, name="a")
     data = data_of(kb.view((a * a).sum(), tmp_path / "page.html"))
     assert "mtable" not in json.dumps(data["nodes"])
+
+
+@pytest.mark.parametrize("ending", [".pdf", ".png", ".json"])
+def test_other_endings_are_refused(ending: str, tmp_path: Path) -> None:
+    with pytest.raises(kb.UsageError, match=rf"\.html or \.htm .* \.svg .* \.dot or \.gv .*'a\{ending}'"):
+        kb.view(product(), tmp_path / f"a{ending}")
+    assert not list(tmp_path.iterdir())
+    kb.view(product(), tmp_path / "page")
+
+
+def test_an_edge_says_along_which_axes_its_message_was_summed(tmp_path: Path) -> None:
+    b = kb.tensor(np.zeros(3), requires_grad=True, name="b")
+    a = kb.tensor(np.ones((2, 1, 3)), requires_grad=True, name="a")
+    edges = data_of(kb.view(((a + b) * np.ones((2, 4, 3))).sum(), tmp_path / "page.html"))["edges"]
+    assert [edge.get("summed") for edge in edges] == [None, [0, 1], [1], None, None]
+
+
+def test_the_page_is_polite_in_japanese() -> None:
+    words = (PAGE / "text.js").read_text(encoding="utf-8").partition("  ja: {")[2]
+    assert not re.findall(r"(?:する|送る|である)。|(?:決まる|従う)\"", words)

@@ -206,6 +206,39 @@ def test_search_finds_by_name_op_and_layer(show: Any) -> None:
     assert page.locator(".node.selected").is_visible()
 
 
+def test_a_message_summed_over_a_batch_says_so(show: Any) -> None:
+    page = show(network(), np.ones((2, 3)), lang="en")
+    page.keyboard.press("End")
+    bias = page.evaluate("JSON.parse(document.getElementById('data').textContent).edges.findIndex((e) => e.summed)")
+    page.locator(f"[data-edge='{bias}'] .hit").dispatch_event("click")
+    panel = page.locator("#panel").inner_text()
+    assert "Σ upstream · local = message: 0.bias was repeated along axis 0" in panel
+    page.locator("#panel .chips button").first.click()
+    assert "Σ upstream · local" in page.locator(".messages").inner_text()
+    for _ in range(20):
+        page.keyboard.press("ArrowLeft")
+        if "0.bias gets" in said(page):
+            break
+    assert "summed along axis 0" in said(page)
+    page.click("#language")
+    assert "(軸 0 に沿った和)" in said(page)
+
+
+def test_several_outputs_are_shown_one_by_one(show: Any) -> None:
+    class Two(kb.Function):
+        def forward(self, x: Any) -> Any:
+            return x * x, x + 1.0
+
+        def backward(self, d: Any, e: Any) -> Any:
+            return 4.0 * d + e
+
+    first, second = Two()(kb.tensor(2.0, requires_grad=True, name="x"))
+    page = show(first * second)
+    page.keyboard.press("End")
+    page.locator("[data-node='1']").dispatch_event("click")
+    assert page.locator("#panel .forward .part").all_inner_texts() == ["output 0: 4", "output 1: 3"]
+
+
 def test_the_language_changes(show: Any) -> None:
     page = show(expression(), lang="ja")
     assert page.get_attribute("html", "lang") == "ja"

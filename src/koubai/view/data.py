@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from koubai.explain.filled import copies_along
 from koubai.view.drawing import CARD, GLYPHS, diagram
 from koubai.view.layout import Box, Diagram
 from koubai.view.scene import Edge, Node, Scene
@@ -81,6 +82,8 @@ def _edge(edge: Edge, scene: Scene, budget: Budget) -> dict[str, Any]:
         return data
     local = sent.local
     data["message"] = packed(sent.message, budget)
+    if axes := copies_along(sent):
+        data["summed"] = axes
     if not hasattr(local, "formula"):
         data["local"] = packed(local, budget)
     return data | edge_lines(edge, scene)

@@ -30,13 +30,15 @@ def plain_number(x: Any) -> Any:
 
 
 def short(x: Any, digits: int = 6) -> str:
-    """A number in a few digits, with a real minus sign; an array by its shape.
+    """A number in a few digits, with a real minus sign; an array by its shape; of several values each.
 
     Examples
     --------
-    >>> short(0.1 + 0.2), short(np.ones((3, 4)))
-    ('0.3', '3×4')
+    >>> short(0.1 + 0.2), short(np.ones((3, 4))), short((4.0, 3.0))
+    ('0.3', '3×4', '(4, 3)')
     """
+    if isinstance(x, tuple):
+        return f"({', '.join(short(part, digits) for part in x)})"
     if isinstance(x, np.ndarray) and x.ndim:
         return shape_text(x.shape)
     if isinstance(x, np.ndarray):

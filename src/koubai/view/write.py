@@ -25,6 +25,7 @@ from koubai.view.svg import svg_text
 __all__ = ["view"]
 
 LANGUAGES = ("en", "ja")
+ENDINGS = ("", ".html", ".htm", ".svg", ".dot", ".gv")
 
 
 def view(
@@ -49,7 +50,8 @@ def view(
     what : Tensor, Module or Record
         The output of a computation, as for `kb.record`; a record; or a model.
     path : str or Path
-        Where to write. The file appears whole or not at all.
+        Where to write: a page (``.html``, ``.htm`` or no ending), a picture (``.svg``) or text for Graphviz (``.dot``,
+        ``.gv``). The file appears whole or not at all.
     x, t, loss : optional, for a model
         An example or a batch for it; targets and the loss (its name or a function of outputs and targets, by default
         ``"mse"``). Without targets the gradients are those of the sum of the model's outputs. Without `x` the model,
@@ -68,7 +70,8 @@ def view(
     Raises
     ------
     UsageError
-        If there is nothing to differentiate, an argument does not fit, or the graph has more than 5,000 nodes.
+        If there is nothing to differentiate, an argument does not fit, the path ends in anything else, or the graph
+        has more than 5,000 nodes.
     OSError
         If the file cannot be written.
 
@@ -118,6 +121,11 @@ def _checked(path: Any) -> Path:
         raise UsageError(f"view: path must say where to write the page, got {type(path).__name__}") from None
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "this is a folder; name a file in it, such as page.html", str(target))
+    if target.suffix.lower() not in ENDINGS:
+        raise UsageError(
+            f"view: a path ends in .html or .htm for a page, .svg for a picture, .dot or .gv for Graphviz; got "
+            f"{target.name!r}"
+        )
     return target
 
 

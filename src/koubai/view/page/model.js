@@ -87,5 +87,8 @@ function gets(e) {
   const { source, target, message, local } = edges[e];
   if (isScalarEdge(e)) return t("sayGets", told(source), `${number(nodes[target].grad)} · ${number(local)} = ${number(message)}`);
   const size = normOf(message) === undefined ? brief(message) : t("sayNorm", brief(message), number(normOf(message), 4));
-  return t("sayGets", told(source), size);
+  return t("sayGets", told(source), edges[e].summed ? t("over", size, along(e)) : size);
 }
+
+// The axes along which an input was repeated, and its message summed.
+function along(e) { return t(edges[e].summed.length > 1 ? "axes" : "axis", edges[e].summed.join(", ")); }

@@ -129,7 +129,8 @@ function about(key, i) {
 
 function messageButton(e) {
   const { target, message, local } = edges[e];
-  const product = isScalarEdge(e) ? `${number(nodes[target].grad)} · ${number(local)}` : `${t("upstream")} · ${t("local")}`;
+  const many = edges[e].summed ? "Σ " : "";
+  const product = isScalarEdge(e) ? `${number(nodes[target].grad)} · ${number(local)}` : `${many}${t("upstream")} · ${t("local")}`;
   return el("button", { type: "button", class: sentAt[e] <= now ? "" : "waiting", on: { click: () => select("edge", e, { focus: true }) } }, [
     el("span", { class: "from" }, about("from", target)),
     el("span", { class: "product" }, product), el("span", { class: "sum" }, cardText(message, true))]);
@@ -156,7 +157,7 @@ function edgePanel(e) {
   return [
     head, heading("forwardTitle", "forward"), ...formulas(nodes[target]),
     heading("backwardTitle", "backward"), ...formulas(edges[e]),
-    el("p", { class: "words" }, t("product")),
+    el("p", { class: "words" }, edges[e].summed ? t("productSummed", told(source), along(e)) : t("product")),
     isScalarEdge(e) ? formula(`${number(nodes[target].grad)} · ${number(local)} = ${number(message)}`) : null,
     rows, inGeneral(words), ends, goes].filter(Boolean);
 }
@@ -165,7 +166,7 @@ function edgePanel(e) {
 function valueOf(x, kind) {
   if (isNumber(x)) return el("span", { class: `number ${kind}` }, number(x, 9));
   if (!x) return el("span", {}, "–");
-  if (x.several) return el("div", {}, x.several.map((part) => valueOf(part, kind)));
+  if (x.several) return el("div", {}, x.several.map((part, k) => el("div", { class: "part" }, [el("b", {}, t("output", k)), valueOf(part, kind)])));
   if (x.table) return table(x);
   const items = [["", shapeOf(x) + " " + x.dtype], [t("smallest"), x.min], [t("largest"), x.max], [t("mean"), x.mean], [t("norm"), x.norm]];
   const list = el("ul", { class: "summary" }, items.filter(([, v]) => v !== undefined).map(([name, v]) =>
