@@ -22,7 +22,7 @@ from koubai.explain.table import columns
 
 __all__ = ["broken", "folded", "pieces", "printed_width"]
 
-PLACES = re.compile(r" (?=[-+·∘] |if |else )|(?<=\],) (?=\[)")
+PLACES = re.compile(r" (?=[-+·∘] |if |else )|(?<=[\])],) (?=\[)")
 OPEN, CLOSE = "「『【〔《(", "、。・,:;」』】〕》)!?ーっゃゅょッャュョ々"
 UNIT = re.compile(rf"\s+|[{OPEN}]*(?:[^\s\u2e80-\uffff]+|\S)[{CLOSE}]*")
 

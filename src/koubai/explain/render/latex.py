@@ -80,7 +80,11 @@ def _rows(line: Line, say: Phrases, digits: int) -> list[str]:
     rows = [f"  {symbol} &{rows[0]}", *(f"  &{row}" for row in rows[1:])]
     if agreement:
         shown = f"\\quad \\text{{({escaped(agreement).strip()})}}"
-        rows = [*rows[:-1], f"{rows[-1]} {shown}"] if last + columns(agreement) <= room else [*rows, f"  &{shown}"]
+        rows = (
+            [*rows[:-1], f"{rows[-1]} {shown}"]
+            if 3 * last + 4 * columns(agreement) <= 4 * room
+            else [*rows, f"  &{shown}"]
+        )
     return rows
 
 
