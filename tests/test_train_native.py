@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import threading
 import warnings
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -380,3 +381,14 @@ def test_a_penalty_on_the_models_own_weights():
         )
         found.append(history.history["loss"])
     np.testing.assert_allclose(found[0], found[1], rtol=1e-9)
+
+
+def test_without_memory_for_the_steps_they_are_interpreted(monkeypatch):
+    def none(size):
+        raise MemoryError(f"no {size} bytes")
+
+    expected = fit(network(), (X, LABELS), loss="cross_entropy", compile=False)
+    monkeypatch.setattr(import_module("koubai.compile.program"), "aligned_bytes", none)
+    with pytest.warns(UserWarning, match="the steps are interpreted .* no "):
+        history = fit(network(), (X, LABELS), loss="cross_entropy", compile="always")
+    assert history.history["loss"] == expected.history["loss"]

@@ -13,6 +13,7 @@ from koubai.compile.aligned import aligned, aligned_bytes
 from koubai.compile.course import Course, Epochs, Shuffle, Stretch
 from koubai.compile.drive import NOT_FINITE
 from koubai.compile.program import Frame
+from koubai.compile.team import get_num_threads
 from koubai.diff import reverse_mode
 from koubai.errors import TrainingError, UnsupportedError
 from koubai.graph import topological
@@ -198,6 +199,8 @@ class NativeSteps:
         wanted = [loss, *(results[k] for k in moved), *ys]
         program = Program([*trace.inputs, *trace.stand_ins], wanted, updates=[(1 + i, k) for i, k in enumerate(moved)])
         frame = program.frame()
+        if program.parallel:
+            frame.reserve(get_num_threads())  # now, when it can still be interpreted if there is no memory
         buffers = program.inputs
         for buffer, array in zip(buffers, [*state, step.x, step.t]):
             frame.point(buffer, array)
