@@ -319,3 +319,15 @@ def test_what_a_compiled_function_says_of_itself() -> None:
     assert text.endswith("in NumPy, by callback: svd")
     assert re.search(r"= scan\(.*\n    %0 = input +float64\[\]\n(    .*\n)+    returns %\d, %0\n", text)
     assert re.search(r"by callback: svd\(\w+\)\n# .*: \w+ = output 0 of svd\(\)\n", f.loops())
+
+
+def test_a_layer_whose_shape_changes_is_refused() -> None:
+    class Shrinks(kb.Function):
+        lengths = iter((3, 1, 2))
+
+        def forward(self, x: Any) -> Any:
+            return x[: next(Shrinks.lengths)]
+
+    f = kb.compile(lambda x: Shrinks()(x))
+    with pytest.raises(kb.ShapeError, match=r"Shrinks: a result of shape \(1,\) came where its type says float64\[3\]"):
+        f(np.ones(3))

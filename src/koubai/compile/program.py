@@ -18,7 +18,7 @@ from koubai.compile.key import digest, key_of
 from koubai.compile.llvm.engine import Code, object_code
 from koubai.compile.nest import Buffer, c_strides
 from koubai.compile.team import team
-from koubai.errors import IndexingError
+from koubai.errors import IndexingError, ShapeError
 from koubai.graph import Node
 
 if TYPE_CHECKING:
@@ -248,6 +248,11 @@ class _Run:
                 error.add_note(f"asked for at {place}, in a compiled program")
             raise
         if node in buffers:
+            if np.shape(result) != node.shape:  # which might be broadcast without a word
+                raise ShapeError(
+                    f"{node.op.name}: a result of shape {np.shape(result)} came where its type says {node.type}; the "
+                    f"shape may depend on the inputs' types only"
+                )
             self._array(buffers[node])[...] = result
         elif isinstance(node.type, tuple):
             self.tuples[node] = result
