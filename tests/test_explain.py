@@ -382,6 +382,13 @@ def test_products_of_elements_and_of_matrices_look_different() -> None:
     assert "v1 = A b" in kb.explain((column @ row).sum()).text
 
 
+def test_what_an_op_is_told_stands_in_its_formula() -> None:
+    a = leaf(np.arange(6.0).reshape(2, 3), "a")
+    assert "v1 = a[1, 2] = 5" in kb.explain(a[1, 2] * 2.0).text
+    assert "v1 = a[0, 1:]" in kb.explain((a[0, 1:] * 2.0).sum()).text
+    assert "reshape(a, (3, 2))" in kb.explain(a.reshape(3, 2).sum()).text
+
+
 def test_names_of_users_come_first() -> None:
     b, c = leaf(2.0, "b"), leaf(3.0, "c")
     symbols = [n.symbol for n in kb.record(kb.numpy.where(kb.tensor(True), b, c)).nodes]

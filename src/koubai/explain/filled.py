@@ -89,16 +89,33 @@ def formula_at(node: RecordNode) -> OpFormula:
     formula = formula_of(node.operation, len(node.inputs))
     params: dict[Any, Expr] = {}
     for key, value in node.params.items():
-        text = str(value)
+        if key == "pattern":  # of an indexing op, whose formula says x[index]
+            key, text = "index", _index_text(value)
+        else:
+            text = str(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             params[Symbol.from_key(key)] = Number(value)
-        elif len(text) <= LONGEST_PARAMETER:
+        elif 0 < len(text) <= LONGEST_PARAMETER:
             params[Symbol.from_key(key)] = Text(text)
     if not params:
         return formula
     derivatives = [d and Relation(d.left, "=", d.right.substitute(params)) for d in formula.derivatives]
     right = formula.right.substitute(params)
     return OpFormula(formula.result, right, formula.symbols, tuple(derivatives), formula.where)
+
+
+def _index_text(pattern: Any) -> str:
+    """An index as it is written in code; nothing where arrays stand in it."""
+    parts = []
+    for part in pattern:
+        if isinstance(part, slice):
+            ends = ["" if end is None else str(end) for end in (part.start, part.stop)]
+            parts.append(":".join(ends if part.step in (None, 1) else [*ends, str(part.step)]))
+        elif part is None or part is Ellipsis or isinstance(part, int):
+            parts.append("..." if part is Ellipsis else str(part))
+        else:
+            return ""
+    return ", ".join(parts)
 
 
 def value_steps(node: RecordNode) -> Steps:
