@@ -14,62 +14,11 @@ import numpy as np
 import pytest
 
 import koubai as kb
+from explain_cases import check_agreement, check_numbers, leaf, mazur
 from koubai.check.random_graphs import RandomGraph
-from koubai.errors import UsageError
-from koubai.explain.dense import dense_layers
-from koubai.explain.formula import parse
-from koubai.explain.paths import paths_from
 from koubai.explain.replay import Replay
 from koubai.graph import registry
 from koubai.ops.structure import outputs_of
-
-CONTINUED = re.compile(r"\s{4,}([-+·∘] |\[\S|if |else )")
-CHECK = re.compile(r"\s{3,}[✓✗△].*$")
-
-
-def leaf(value: Any, name: str | None = None) -> kb.Tensor:
-    return kb.tensor(value, requires_grad=True, name=name)
-
-
-def equations(text: str) -> list[list[str]]:
-    """The equations of a text: the sides of each, of those that go over several lines too."""
-    found: list[list[str]] = []
-    for line in text.splitlines():
-        line = CHECK.sub("", line)
-        if found and CONTINUED.match(line):
-            found[-1][-1] += f" {line.strip()}"
-        elif line.startswith("  ") and " = " in line:
-            sides = line.strip().removeprefix("= ").split(" = ")
-            if re.match(r"\s+= ", line):
-                found[-1] += sides
-            else:
-                found.append(sides)
-    return found
-
-
-def number(text: str) -> float | None:
-    try:
-        return float(parse(text, derivatives=False).evaluate({}))
-    except (UsageError, TypeError, ValueError):
-        return None
-
-
-def check_numbers(explanation: kb.Explanation) -> int:
-    """Recompute what is written: all sides of an equation that are numbers are equal, to the digits shown."""
-    count = 0
-    for sides in equations(explanation.text):
-        values = [v for v in map(number, sides) if v is not None]
-        for value in values[:-1]:
-            assert value == pytest.approx(values[-1], rel=2e-4, abs=2e-5), sides
-        count += len(values) - 1 if values else 0
-    return count
-
-
-def check_agreement(explanation: kb.Explanation) -> int:
-    found = [line.agreement for line in explanation.lines if line.agreement is not None]
-    for line in explanation.lines:
-        assert line.agreement is None or line.agreement.ok, (line, line.agreement)
-    return len(found)
 
 
 def test_an_expression_from_its_values_to_its_gradients() -> None:
@@ -124,121 +73,6 @@ def test_no_op_without_words(name: str, lang: str) -> None:
                 check_agreement(explanation)
 
 
-def mazur() -> tuple[kb.nn.Module, Any, Any, Any]:
-    hidden, out = kb.nn.Linear(2, 2), kb.nn.Linear(2, 2)
-    model = kb.nn.Sequential(hidden, kb.nn.Sigmoid(), out, kb.nn.Sigmoid()).astype(np.float64)
-    hidden.weight.assign([[0.15, 0.25], [0.20, 0.30]])
-    out.weight.assign([[0.40, 0.50], [0.45, 0.55]])
-    hidden.bias.assign([0.35, 0.35])
-    out.bias.assign([0.60, 0.60])
-    return model, np.array([[0.05, 0.10]]), np.array([[0.01, 0.99]]), lambda y, t: ((t - y) ** 2 / 2).sum()
-
-
-def test_every_published_intermediate_of_mazurs_network() -> None:
-    model, x, t, loss = mazur()
-    explanation = kb.explain(model, x, t, loss, digits=9)
-    for shown in ("0.3775", "0.593269992", "0.596884378", "1.10590597", "0.751365070", "0.772928465", "0.298371109",
-                  "0.741365070", "0.186815602", "0.138498562", "0.0821670406", "0.0363503064"):  # fmt: skip
-        assert shown.rstrip("0") in explanation.text, shown
-    assert "0.000438567" in explanation.text  # dE/dw1
-    check_numbers(explanation)
-    assert check_agreement(explanation) > 30
-
-
-LOSSES = [
-    ("mse", np.array([[0.5, -1.0, 0.25]])),
-    ("mae", np.array([[0.5, -1.0, 0.25]])),
-    ("binary_cross_entropy", np.array([[0.0, 1.0, 1.0]])),
-    ("cross_entropy", np.array([1])),
-    ("huber", np.array([[0.5, -1.0, 0.25]])),
-]
-
-
-@pytest.mark.parametrize("lang", ["en", "ja"])
-@pytest.mark.parametrize(("loss", "t"), LOSSES, ids=[name for name, _ in LOSSES])
-def test_networks_layer_by_layer(loss: str, t: Any, lang: str) -> None:
-    nn = kb.nn
-    model = nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 3)).astype(np.float64)
-    x = np.array([[0.5, -1.0]])
-    explanation = kb.explain(model, x, t, loss, lang=lang)
-    assert check_numbers(explanation) > 40
-    assert check_agreement(explanation) > 30
-    titles = [section.title for section in explanation.sections]
-    steps = ("six steps", "five steps") if lang == "en" else ("6 つの手順", "5 つの手順")
-    assert [sum(step in title for title in titles) for step in steps] == [1, 2]
-
-
-@pytest.mark.parametrize("name", ["LeakyReLU", "ELU", "SELU", "Softplus", "GELU", "SiLU", "Hardtanh", "Mish"])
-def test_activations_of_one_op_and_of_several(name: str) -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(2, 3), getattr(kb.nn, name)(), kb.nn.Linear(3, 2)).astype(np.float64)
-    explanation = kb.explain(model, np.array([[0.5, -1.0]]), np.array([[1.0, 0.0]]), "mse")
-    assert f"Hidden layer 0 with {name}: five steps" in explanation.text
-    assert check_numbers(explanation) > 20
-    assert check_agreement(explanation) > 20
-
-
-def test_the_numbers_of_a_network_are_those_of_backpropagation() -> None:
-    model, x, t, loss = mazur()
-    explanation = kb.explain(model, x, t, loss)
-    record = kb.record(loss(model(x), t))
-    shown = {str(line.symbol): line.result for line in explanation.lines}
-    for j in range(2):
-        for k in range(2):
-            assert shown[f"∂E/∂w_{{{j},{k}}}"] in (record["0.weight"].grad[j, k], record["2.weight"].grad[j, k])
-
-
-def test_a_batch_is_explained_for_one_row_and_over_all() -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Tanh(), kb.nn.Linear(2, 1))
-    x, t = np.array([[0.5, -1.0], [1.0, 2.0], [0.0, 1.0]]), np.array([[1.0], [0.0], [1.0]])
-    first, second = (kb.explain(model, x, t, "mse", row=row) for row in (0, -1))
-    assert "Over all 3 examples" in first.text
-    assert first.text != second.text
-    check_agreement(first)
-    check_numbers(second)
-
-
-def test_a_model_keeps_what_its_layers_store() -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(2, 3), kb.nn.BatchNorm1d(3), kb.nn.Linear(3, 1))
-    before = model.state_dict()
-    kb.explain(model, np.array([[0.5, -1.0], [1.0, 2.0]]), np.zeros((2, 1)), "mse")
-    assert all(np.array_equal(before[name], value) for name, value in model.state_dict().items())
-
-
-@pytest.mark.parametrize("wrt", [None, "0.weight"])
-def test_targets_without_an_axis_of_their_own_are_aligned_as_in_fit(wrt: str | None) -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Tanh(), kb.nn.Linear(2, 1))
-    x, t, index = np.array([[0.5, -1.0], [1.0, 2.0]]), np.array([1.0, 0.0]), None if wrt is None else (0, 0)
-    flat, column = (kb.explain(model, x, targets, "mse", wrt=wrt, index=index) for targets in (t, t[:, None]))
-    assert flat.text == column.text
-
-
-def test_a_users_loss_is_not_taken_for_one_of_the_same_name() -> None:
-    def mse(y: Any, t: Any) -> Any:
-        return ((y - t) ** 2).sum() / 8
-
-    model, x, t, _ = mazur()
-    explanation = kb.explain(model, x, t, mse)
-    assert "(sum_k (y_k - t_k)^2)/K" not in explanation.text
-    assert "(sum_k (y_k - t_k)^2)/K" in kb.explain(model, x, t, kb.nn.losses.mse).text
-    assert check_numbers(explanation) > 30
-
-
-def test_classes_as_probabilities() -> None:
-    model, x = kb.nn.Sequential(kb.nn.Linear(2, 3)).astype(np.float64), np.array([[0.5, -1.0]])
-    explanation = kb.explain(model, x, np.array([[0.2, 0.5, 0.3]]), "cross_entropy")
-    assert check_numbers(explanation) > 10
-    assert check_agreement(explanation) > 10
-
-
-def test_outputs_far_from_0_inside_of_a_loss() -> None:
-    model, x = kb.nn.Sequential(kb.nn.Linear(1, 1)).astype(np.float64), np.array([[-900.0]])
-    model[0].weight.assign([[1.0]])
-    with np.errstate(over="raise"):
-        explanation = kb.explain(model, x, np.array([[0.0]]), "binary_cross_entropy")
-    assert "y_0 = 1/(1 + e^-u_0)" in explanation.text
-    check_agreement(explanation)
-
-
 def test_another_gradient_than_1_to_start_with() -> None:
     x = leaf(2.0, "x")
     explanation = kb.explain(kb.record(x * x + x, 5.0))
@@ -248,91 +82,6 @@ def test_another_gradient_than_1_to_start_with() -> None:
     spread = kb.explain(kb.record(x * np.array([1.0, 2.0]), np.ones(2)))
     assert "∂v1/∂x = [1, 2] = 3" not in spread.text
     assert check_agreement(spread) > 0
-
-
-def test_an_activation_of_many_ways_is_walked_once() -> None:
-    """From input to output lead 2^60 ways: a walk that follows each of them does not end."""
-
-    def halved(x: Any) -> Any:
-        for _ in range(60):
-            x = 0.25 * x + 0.25 * x
-        return x
-
-    model = kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Lambda(halved), kb.nn.Linear(2, 1))
-    layers = dense_layers(model, kb.tensor(np.ones((1, 2)), requires_grad=True))
-    assert layers is not None
-    assert [layer.kind for layer in layers] == ["Lambda", ""]
-
-
-def test_dropout_in_training_is_no_activation() -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(2, 4), kb.nn.Dropout(0.5), kb.nn.Linear(4, 2)).astype(np.float64)
-    x, t = np.array([[0.5, -1.0]]), np.ones((1, 2))
-    random = kb.explain(model, x, t, "mse")
-    assert "six steps" not in random.text
-    assert check_agreement(random) > 5
-    assert "six steps" in kb.explain(model.eval(), x, t, "mse").text
-
-
-def test_other_models_are_explained_op_by_op() -> None:
-    model = kb.nn.Sequential(kb.nn.Conv1d(1, 2, 2), kb.nn.ReLU(), kb.nn.Flatten(), kb.nn.Linear(4, 1))
-    explanation = kb.explain(model, np.arange(3.0).reshape(1, 1, 3), np.array([[1.0]]), "mse")
-    assert "Forward, layer 0 (Conv1d)" in explanation.text
-    assert "Backward, layer 3 (Linear)" in explanation.text
-    check_agreement(explanation)
-
-
-@pytest.mark.parametrize(
-    "activation",
-    ["CELU", "ELU", "GELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "Mish", "ReLU6", "SELU",
-     "SiLU", "Sigmoid", "Softplus", "Softshrink", "Softsign", "Tanhshrink"],
-)  # fmt: skip
-def test_every_activation(activation: str) -> None:
-    layer = getattr(kb.nn, activation)()
-    model = kb.nn.Sequential(kb.nn.Linear(2, 3), layer, kb.nn.Linear(3, 1)).astype(np.float64)
-    explanation = kb.explain(model, np.array([[0.5, -1.0]]), np.array([[1.0]]), "mse")
-    assert "five steps" in explanation.text
-    check_numbers(explanation)
-    check_agreement(explanation)
-
-
-@pytest.mark.parametrize("t", [np.eye(3)[[1, 2]], np.array([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8]])])
-def test_cross_entropy_of_class_probabilities(t: Any) -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(2, 3), kb.nn.Tanh(), kb.nn.Linear(3, 3)).astype(np.float64)
-    explanation = kb.explain(model, np.array([[0.5, -1.0], [1.0, 2.0]]), t, "cross_entropy")
-    assert check_numbers(explanation) > 20
-    check_agreement(explanation)
-
-
-def tied() -> kb.nn.Module:
-    layer = kb.nn.Linear(2, 2)
-    return kb.nn.Sequential(layer, kb.nn.Tanh(), layer).astype(np.float64)
-
-
-def squashed_twice() -> kb.nn.Module:
-    return kb.nn.Sequential(kb.nn.Linear(2, 2), kb.nn.Sigmoid()).astype(np.float64)
-
-
-@pytest.mark.parametrize(
-    ("make", "loss"),
-    [
-        (tied, "mse"),
-        (squashed_twice, "binary_cross_entropy"),
-        (lambda: kb.nn.Sequential(kb.nn.Linear(2, 2)), lambda y, t: ((y - t) ** 2).sum() + 0.0),
-    ],
-)
-def test_what_the_steps_do_not_fit_is_explained_op_by_op(make: Any, loss: Any) -> None:
-    explanation = kb.explain(make(), np.array([[0.5, -1.0], [1.0, 2.0]]), np.array([[1.0, 0.0], [0.0, 1.0]]), loss)
-    check_numbers(explanation)
-    check_agreement(explanation)
-    assert "is the mean over its examples" not in explanation.text
-
-
-def test_a_frozen_layer_gets_no_gradients_of_weights() -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(2, 3), kb.nn.Tanh(), kb.nn.Linear(3, 2)).astype(np.float64)
-    model[0].freeze()
-    explanation = kb.explain(model, np.array([[0.5, -1.0]]), np.array([[1.0, 0.0]]), "mse")
-    assert "are frozen: they receive no gradient" in explanation.text
-    check_numbers(explanation)
 
 
 def several_outputs() -> list[kb.Tensor]:
@@ -369,13 +118,6 @@ def test_conventions_are_not_passed_off_as_formulas() -> None:
     assert "ln(0)" not in text
 
 
-def test_paths_through_two_places_of_one_op() -> None:
-    x = leaf(3.0, "x")
-    text = " ".join(kb.explain(x * x, wrt=x).text.split())
-    assert "this is the path through its place number 1" in text
-    assert "this is the path through its place number 2" in text
-
-
 def test_products_of_elements_and_of_matrices_look_different() -> None:
     column, row = leaf([[1.0], [2.0]], "A"), leaf([[1.0, 2.0]], "b")
     assert "A ∘ b" in kb.explain((column * row).sum()).text
@@ -398,69 +140,6 @@ def test_names_of_users_come_first() -> None:
 
 def test_one_of_something_is_singular() -> None:
     assert kb.explain(leaf(2.0, "x") * 2.0).title.endswith("2 values, 1 message")
-
-
-# Paths
-
-
-def brute_force(record: kb.Record, node: Any, e: int) -> list[float]:
-    """The contributions of all paths from an element, by the full Jacobians."""
-    end = record.output.index
-    waiting, found = [(node.index, e, 1.0)], []
-    while waiting:
-        n, f, product = waiting.pop()
-        if n == end:
-            found.append(product)
-        for edge in record.edges:
-            if edge.source.index == n:
-                jacobian = np.reshape(edge.jacobian(), (edge.target.value.size, -1))
-                waiting += [(edge.target.index, g, product * d) for g, d in enumerate(jacobian[:, f]) if d]
-    return found
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_paths_are_all_paths_and_sum_to_the_gradient(seed: int) -> None:
-    graph = RandomGraph.draw(seed, 5)
-    output = graph(*(leaf(x) for x in graph.inputs))
-    record = kb.record(output)
-    rng = np.random.default_rng(seed)
-    for node in record.nodes:
-        if node.op is None and node.grad is not None and node.value.size:
-            e = int(rng.integers(node.value.size))
-            index = tuple(int(i) for i in np.unravel_index(e, node.shape))
-            found = paths_from(record, node, index, most=10_000)
-            expected = brute_force(record, node, e)
-            contributions = [path.contribution for path in found.largest]
-            assert found.count == len(expected)
-            np.testing.assert_allclose(sorted(contributions), sorted(expected), rtol=1e-9, atol=1e-12)
-            sizes = np.abs(contributions)
-            assert np.all(sizes[:-1] >= sizes[1:] - 1e-12)
-            assert found.gradient == pytest.approx(sum(contributions), rel=1e-9, abs=1e-9)
-
-
-def test_one_weight_and_its_paths() -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(3, 2), kb.nn.Tanh(), kb.nn.Linear(2, 1)).astype(np.float64)
-    x, t = np.array([[1.0, 2.0, 3.0], [0.5, 0.0, -1.0]]), np.array([[1.0], [0.0]])
-    explanation = kb.explain(model, x, t, "mse", wrt=model[0].weight, index=(2, 1))
-    assert explanation.title == "How 0.weight[2, 1] reaches E"
-    assert "There are 2 paths" in explanation.text
-    assert "0.weight[2, 1] → v1[0, 1]" in " ".join(explanation.text.split())
-    check_numbers(explanation)
-    check_agreement(explanation)
-    same = kb.explain(model, x, t, "mse", wrt="0.weight", index=(-1, -1))
-    assert same.text == explanation.text
-
-
-def test_a_few_of_many_paths() -> None:
-    model = kb.nn.Sequential(kb.nn.Linear(3, 5), kb.nn.Tanh(), kb.nn.Linear(5, 5), kb.nn.Tanh(), kb.nn.Linear(5, 1))
-    x, t = np.ones((4, 3), np.float32), np.ones((4, 1), np.float32)
-    explanation = kb.explain(model, x, t, "mse", wrt="0.weight", index=(0, 0), most=3)
-    assert "There are 20 paths; the 3 with the largest contributions follow." in " ".join(explanation.text.split())
-    assert "the other 17 paths" in explanation.text
-    check_numbers(explanation)
-
-
-# How it looks
 
 
 def test_text_fits_a_terminal() -> None:
