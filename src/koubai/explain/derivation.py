@@ -80,36 +80,36 @@ class Explanation:
     @cached_property
     def text(self) -> str:
         """As plain text for a terminal."""
-        return _render().to_text(self)  # type: ignore[no-any-return]
+        return self._rendered("to_text")
 
     @cached_property
     def latex(self) -> str:
         """As LaTeX, to be put into a document that uses amsmath; `document` is a whole one."""
-        return _render().to_latex_body(self)  # type: ignore[no-any-return]
+        return self._rendered("to_latex_body")
 
     @cached_property
     def document(self) -> str:
         """As a LaTeX document, for pdflatex; with other than Latin letters for xelatex, as its first line says."""
-        return _render().to_document(self)  # type: ignore[no-any-return]
+        return self._rendered("to_document")
 
     @cached_property
     def html(self) -> str:
         """As HTML with MathML: a fragment without scripts or outside references."""
-        return _render().to_html(self)  # type: ignore[no-any-return]
+        return self._rendered("to_html")
 
     @cached_property
     def page(self) -> str:
         """As a whole HTML page, in light and dark."""
-        return _render().to_page(self)  # type: ignore[no-any-return]
+        return self._rendered("to_page")
+
+    def _rendered(self, how: str) -> str:
+        from koubai.explain import render  # which reads the classes defined here
+
+        text: str = getattr(render, how)(self)
+        return text
 
     def __str__(self) -> str:
         return self.text
 
     def _repr_html_(self) -> str:
         return self.html
-
-
-def _render() -> Any:
-    from koubai.explain import render  # which reads the classes defined here
-
-    return render
